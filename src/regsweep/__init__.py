@@ -1,0 +1,1 @@
+"""regsweep: the offline garbage collector for the storage of container registries."""
