@@ -1,0 +1,208 @@
+"""Directory handles: every path is opened below one, no symbolic link is followed, no mount point crossed."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from regsweep.errors import DeniedError, NotFoundError, ReadOnlyError, StorageError
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_REGULAR: Final = stat.S_IFREG >> 12
+
+
+def translate(error: OSError, *, key: str) -> StorageError:
+    """Turn an operating system's error into the port's: only ENOENT is "not found"."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    match error.errno:
+        case errno.ENOENT:
+            return NotFoundError(f"{key}: not found", key=key)
+        case errno.EACCES | errno.EPERM:
+            return DeniedError(f"{key}: {reason}", key=key, hint="run as the user that the registry runs as, or as root")
+        case errno.EROFS:
+            return ReadOnlyError(
+                f"{key}: the storage is mounted read-only", key=key, hint="remount it writable: mount -o remount,rw ..."
+            )
+        case _:
+            return StorageError(f"{key}: {reason}", key=key)
+
+
+def symbolic_link(key: str) -> StorageError:
+    """The error for a symbolic link in the tree: what is behind it cannot be accounted for."""
+    return StorageError(
+        f"{key}: is a symbolic link, and regsweep follows none",
+        key=key,
+        hint="replace it by what it points to, or by a bind mount together with --cross-mounts",
+    )
+
+
+class Handle:
+    """An open directory of the tree and where it stands in it. A context manager that closes it."""
+
+    def __init__(self, descriptor: int, prefix: str, *, device: int | None) -> None:
+        self.fd = descriptor
+        self.prefix = prefix
+        self.device = device
+        """The only device that may be entered, or `None` for any."""
+
+    def __enter__(self) -> "Handle":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+
+    @classmethod
+    def root(cls, path: str, *, cross_mounts: bool) -> "Handle":
+        """Open the tree's top by its path, the only place where symbolic links count."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return cls(descriptor, "", device=None if cross_mounts else os.fstat(descriptor).st_dev)
+
+    def enter(self, name: str) -> "Handle":
+        """Open a directory below this one, each component of `name` on its own.
+
+        Raises:
+            NotFoundError: it does not exist, or vanished.
+            StorageError: a component is no directory, is a symbolic link or a mount point, or cannot be opened.
+        """
+        fd = self.fd
+        for component in name.strip("/").split("/"):
+            try:
+                deeper = os.open(component, _DIRECTORY, dir_fd=fd)
+            except OSError as error:
+                if _is_link(component, fd):
+                    raise symbolic_link(f"{self.prefix}{name}") from error
+                raise translate(error, key=f"{self.prefix}{name}") from error
+            finally:
+                if fd != self.fd:
+                    os.close(fd)
+            fd = deeper
+        handle = Handle(fd, f"{self.prefix}{name.strip('/')}/", device=self.device)
+        try:
+            self.check_device(os.fstat(fd).st_dev, handle.prefix)
+        except BaseException:
+            os.close(fd)
+            raise
+        return handle
+
+    def check_device(self, device: int, key: str) -> None:
+        """Refuse to cross a mount point unasked."""
+        if self.device not in (None, device):
+            raise StorageError(
+                f"{key}: is on another file system",
+                key=key,
+                hint="if it is mounted there on purpose, add --cross-mounts",
+            )
+
+    def children(self) -> tuple[list[str], list[str]]:
+        """Name the directories, and all else, directly below.
+
+        Raises:
+            StorageError: the directory cannot be read, or a symbolic link stands in it.
+        """
+        directories: list[str] = []
+        others: list[str] = []
+        try:
+            with os.scandir(self.fd) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        directories.append(entry.name)
+                    elif entry.is_symlink():
+                        raise symbolic_link(self.prefix + entry.name)
+                    else:
+                        others.append(entry.name)
+        except OSError as error:
+            raise translate(error, key=self.prefix) from error
+        return directories, others
+
+    def stat(self, names: list[str], suffix: str) -> list[os.stat_result | None]:
+        """Stat each `name + suffix`; `None` where there is no such file.
+
+        Raises:
+            StorageError: one is a directory, a symbolic link or a device, is on another file system, or is denied.
+        """
+        fd, lstat = self.fd, os.stat
+        results: list[os.stat_result | None]
+        try:
+            results = [lstat(name + suffix, dir_fd=fd, follow_symlinks=False) for name in names]
+        except OSError:
+            # Which name it was, only a second look can tell.
+            results = [self._stat_one(name + suffix) for name in names]
+        if not {(found.st_mode >> 12, found.st_dev) for found in results if found} <= {(_REGULAR, self.device)}:
+            for name, found in zip(names, results, strict=True):
+                if found:
+                    self._check_file(found, self.prefix + name + suffix)
+        return results
+
+    def read(self, names: list[str], suffix: str, limit: int) -> list[bytes | None]:
+        """Read at most `limit` bytes of each `name + suffix`; `None` where there is no such file.
+
+        Raises:
+            StorageError: one cannot be read.
+        """
+        results: list[bytes | None] = []
+        # Nearly every manifest and every link ends within the first read: then the short answer is the end.
+        first = min(limit, 16_384)
+        for name in names:
+            try:
+                descriptor = os.open(name + suffix, _FILE, dir_fd=self.fd)
+                try:
+                    content = os.read(descriptor, first)
+                    if len(content) == first:
+                        content += _rest(descriptor, limit - first)
+                finally:
+                    os.close(descriptor)
+            except FileNotFoundError:
+                results.append(None)
+            except OSError as error:
+                raise translate(error, key=self.prefix + name + suffix) from error
+            else:
+                results.append(content)
+        return results
+
+    def _stat_one(self, name: str) -> os.stat_result | None:
+        try:
+            return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise translate(error, key=self.prefix + name) from error
+
+    def _check_file(self, found: os.stat_result, key: str) -> None:
+        if stat.S_ISLNK(found.st_mode):
+            raise symbolic_link(key)
+        if not stat.S_ISREG(found.st_mode):
+            raise StorageError(
+                f"{key}: is not a regular file", key=key, hint="a registry writes only files and directories"
+            )
+        self.check_device(found.st_dev, key)
+
+
+@contextmanager
+def entered(parent: Handle, name: str) -> Iterator[Handle | None]:
+    """Open a directory, or give `None` when it vanished."""
+    try:
+        handle = parent.enter(name)
+    except NotFoundError:
+        yield None
+        return
+    with handle:
+        yield handle
+
+
+def _rest(descriptor: int, limit: int) -> bytes:
+    parts = []
+    while limit > 0 and (part := os.read(descriptor, min(limit, 1 << 20))):
+        parts.append(part)
+        limit -= len(part)
+    return b"".join(parts)
+
+
+def _is_link(name: str, fd: int) -> bool:
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
+

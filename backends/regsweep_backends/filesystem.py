@@ -1,0 +1,221 @@
+"""The registry's tree on a mounted filesystem, below `<rootdirectory>/docker/registry/v2`."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from regsweep.errors import NotFoundError, StorageError, UsageError
+from regsweep.registry.layout import BASE, LOCK
+from regsweep.storage.ports import Held, Outcome, Page, Result, Scope, Target
+from regsweep_backends import _walk
+from regsweep_backends._descriptors import Handle, entered, translate
+from regsweep_backends._spread import spread
+
+_BATCH = 4096
+
+
+def connect(parameters: Mapping[str, object], *, cross_mounts: bool) -> "FilesystemStore":
+    """Open the store below `rootdirectory`, which defaults to distribution's own default.
+
+    Raises:
+        UsageError: no registry's tree stands there.
+    """
+    root = str(parameters.get("rootdirectory") or "/var/lib/registry")
+    path = Path(root)
+    if not path.exists():
+        raise UsageError(f"{root}: no such directory", hint="give the rootdirectory of the registry's config.yml")
+    if not path.is_dir():
+        raise UsageError(f"{root}: is not a directory", hint="give the rootdirectory of the registry's config.yml")
+    if not (path / BASE).is_dir():
+        raise UsageError(
+            f"{root}: holds no registry: there is no {BASE} below it",
+            hint="give the rootdirectory of the registry's config.yml, the directory that contains docker/",
+        )
+    return FilesystemStore(os.path.realpath(root), cross_mounts=cross_mounts)
+
+
+class FilesystemStore:
+    """A `Store` on a mounted filesystem."""
+
+    batch = _BATCH
+
+    def __init__(self, root: str, *, cross_mounts: bool) -> None:
+        self.url = root
+        self._cross_mounts = cross_mounts
+        try:
+            self._top = Handle.root(f"{root}/{BASE}", cross_mounts=cross_mounts)
+        except OSError as error:
+            raise translate(error, key=f"{root}/{BASE}") from error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(FilesystemStore, cross_mounts=self._cross_mounts), (self.url,)
+
+    def close(self) -> None:
+        """Close the handle of the tree; the store cannot be used afterwards."""
+        self._top.__exit__()
+
+    def shards(self, scope: Scope) -> Iterator[str]:
+        """See `Lists.shards`."""
+        return _walk.shards(self._top, scope)
+
+    def pages(self, shard: str) -> Iterator[Page]:
+        """See `Lists.pages`."""
+        return _walk.pages(self._top, shard)
+
+    def read(self, prefix: str, names: Sequence[str], suffix: str, *, limit: int) -> Iterator[bytes | None]:
+        """See `Reads.read`."""
+        with entered(self._top, prefix) as handle:
+            if handle is None:
+                yield from (None for _ in names)
+            else:
+                yield from spread(lambda part: handle.read(part, suffix, limit), names)
+
+    def has(self, path: str) -> bool:
+        """See `Reads.has`."""
+        try:
+            os.stat(f"{self.url}/{path}")  # noqa: PTH116 - pathlib's exists() hides errors other than "not found"
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise translate(error, key=path) from error
+        return True
+
+    def prepare(self) -> None:
+        """See `Deletes.prepare`."""
+        if os.fstatvfs(self._top.fd).f_flag & os.ST_RDONLY:
+            raise translate(OSError(errno.EROFS, ""), key=self.url)
+        for directory in (".", "repositories", "blobs"):
+            with suppress(FileNotFoundError):
+                os.stat(directory, dir_fd=self._top.fd)
+                if not os.access(directory, os.W_OK | os.X_OK, dir_fd=self._top.fd, effective_ids=True):
+                    raise translate(OSError(errno.EACCES, ""), key=f"{self.url}/{BASE}/{directory}".removesuffix("/."))
+
+    def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
+        """See `Deletes.delete`. A directory that held nothing else goes with its file."""
+        return iter(spread(self._delete, targets))
+
+    def remove_directories(self, keys: Sequence[str]) -> Iterator[Outcome]:
+        """See `Deletes.remove_directories`."""
+        for key in keys:
+            folder, _, name = key.rstrip("/").rpartition("/")
+            try:
+                with self._top.enter(folder) as parent:
+                    os.rmdir(name, dir_fd=parent.fd)
+            except NotFoundError:
+                yield Outcome(Result.ABSENT)
+            except StorageError as error:
+                yield Outcome(Result.FAILED, error.message)
+            except OSError as error:
+                yield _outcome_of(error, key)
+            else:
+                yield Outcome(Result.DELETED)
+
+    def create_lock(self, content: bytes) -> Held | None:
+        """See `Locks.create_lock`."""
+        try:
+            descriptor = os.open(
+                LOCK, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=self._top.fd
+            )
+        except FileExistsError:
+            return None
+        except OSError as error:
+            raise translate(error, key=LOCK) from error
+        try:
+            # A full disk is what regsweep is called for: an empty file is a lock all the same.
+            with suppress(OSError):
+                os.write(descriptor, content)
+            return Held(content=content, token=os.fstat(descriptor).st_ino)
+        finally:
+            os.close(descriptor)
+
+    def read_lock(self) -> Held | None:
+        """See `Locks.read_lock`."""
+        try:
+            descriptor = os.open(LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._top.fd)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise translate(error, key=LOCK) from error
+        try:
+            return Held(content=os.read(descriptor, 4096), token=os.fstat(descriptor).st_ino)
+        finally:
+            os.close(descriptor)
+
+    def remove_lock(self, held: Held) -> bool:
+        """See `Locks.remove_lock`."""
+        try:
+            descriptor = os.open(LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._top.fd)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise translate(error, key=LOCK) from error
+        try:
+            # Of two that break the same dead lock, the second waits here and then finds another file at the name.
+            with suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            mine = os.fstat(descriptor).st_ino
+            try:
+                standing = os.stat(LOCK, dir_fd=self._top.fd, follow_symlinks=False).st_ino
+            except FileNotFoundError:
+                return False
+            if not mine == standing == held.token:
+                return False
+            os.unlink(LOCK, dir_fd=self._top.fd)  # noqa: PTH108 - pathlib has no directory handles
+        except OSError as error:
+            raise translate(error, key=LOCK) from error
+        finally:
+            os.close(descriptor)
+        return True
+
+    def _delete(self, targets: list[Target]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        parent: Handle | None = None
+        try:
+            for target in targets:
+                folder, _, name = target.key.rpartition("/")
+                above, _, below = folder.rpartition("/")
+                try:
+                    if parent is None or parent.prefix != f"{above}/":
+                        if parent:
+                            parent.__exit__()
+                            parent = None
+                        parent = self._top.enter(above)
+                    outcomes.append(_delete_one(parent, below, name, target))
+                except NotFoundError:
+                    outcomes.append(Outcome(Result.ABSENT))
+                except StorageError as error:
+                    outcomes.append(Outcome(Result.FAILED, error.message))
+        finally:
+            if parent:
+                parent.__exit__()
+        return outcomes
+
+
+def _delete_one(parent: Handle, folder: str, name: str, target: Target) -> Outcome:
+    with parent.enter(folder) as handle:
+        try:
+            found = os.stat(name, dir_fd=handle.fd, follow_symlinks=False)
+            if found.st_size != target.size or found.st_mtime_ns // 1000 != target.modified:
+                return Outcome(Result.CHANGED, f"{target.key}: changed since it was listed")
+            os.unlink(name, dir_fd=handle.fd)  # noqa: PTH108 - pathlib has no directory handles
+            outcome = Outcome(Result.DELETED)
+        except OSError as error:
+            outcome = _outcome_of(error, target.key)
+    if outcome.result is not Result.FAILED:
+        # Not empty yet, or gone, or not ours to remove: the run ends with another try. Done also where the file was
+        # gone already, for a run may have been cut off between the two.
+        with suppress(OSError):
+            os.rmdir(folder, dir_fd=parent.fd)  # noqa: PTH106 - pathlib has no directory handles
+    return outcome
+
+
+def _outcome_of(error: OSError, key: str) -> Outcome:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return Outcome(Result.ABSENT)
+    if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+        return Outcome(Result.CHANGED, f"{key}: is not empty")
+    return Outcome(Result.FAILED, translate(error, key=key).message)

@@ -1,0 +1,200 @@
+"""The entry point: commands, and the one place where errors become messages and exit codes.
+
+Whatever a command needs beyond its options is imported when it runs, so that help and mistakes are answered at once.
+"""
+
+import gc
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+import typer
+
+from regsweep.cli import options as o
+from regsweep.errors import FAILED, RegsweepError, StoppedError, UsageError
+from regsweep.plan.options import Options, Untagged
+
+app = typer.Typer(
+    name="regsweep",
+    help="Offline garbage collector for the storage of container registries.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_DAY: Final = timedelta(hours=24)
+_WEEK: Final = timedelta(hours=168)
+_MOST: Final = 0.9
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with its code."""
+    # Nothing here makes reference cycles worth a collection, and millions of rows pass through.
+    gc.set_threshold(200_000, 50, 100)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except RegsweepError as error:
+        _say(f"error: {error.message}", error.hint)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _say("interrupted; nothing was deleted")
+        sys.exit(FAILED)
+    except BrokenPipeError:
+        # Whoever read the report has seen enough.
+        sys.stderr.close()
+        sys.exit(FAILED)
+    sys.exit(0)
+
+
+@app.command("plan")
+def plan_command(  # noqa: PLR0913 - one parameter for each option
+    store: o.Store = None,
+    config: o.Config = None,
+    untagged: o.UntaggedOption = None,
+    delete_untagged: o.DeleteUntagged = False,  # noqa: FBT002 - as the flag is typed
+    min_age: o.MinAge = _DAY,
+    upload_age: o.UploadAge = _WEEK,
+    max_delete: o.MaxDelete = _MOST,
+    allow: o.AllowOption = None,
+    output: o.Output = None,
+    inventory: o.Inventory = None,
+    memory: o.Memory = None,
+    cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
+    form: o.FormatOption = o.Format.TEXT,
+    quiet: o.Quiet = False,  # noqa: FBT002 - as above
+) -> None:
+    """Show what would be deleted and why, and write it to a plan. Deletes nothing."""
+    from regsweep.cli import planning, progress  # noqa: PLC0415 - see the module's docstring
+
+    report, refused = planning.make_plan(
+        planning.open_source(planning.Source(store=store, config=config, cross_mounts=cross_mounts)),
+        _rules(untagged, delete_untagged, min_age, upload_age, max_delete, allow),
+        planning.Places(output=output, inventory=inventory, memory=memory, write=True),
+        progress.progress(quiet=quiet),
+    )
+    planning.show(report, form)
+    if refused:
+        raise refused
+
+
+@app.command("apply")
+def apply_command(  # noqa: PLR0913 - one parameter for each option
+    plan: o.Plan,
+    registry: o.Registry = None,
+    registry_stopped: o.RegistryStopped = False,  # noqa: FBT002 - as the flag is typed
+    registry_user: o.RegistryUser = None,
+    registry_ca: o.RegistryCa = None,
+    journal: o.Journal = None,
+    break_lock: o.BreakLock = False,  # noqa: FBT002 - as above
+    memory: o.Memory = None,
+    cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
+    form: o.FormatOption = o.Format.TEXT,
+    quiet: o.Quiet = False,  # noqa: FBT002 - as above
+) -> None:
+    """Delete what a plan lists; run again to resume what was interrupted."""
+    from regsweep.cli import applying, progress  # noqa: PLC0415 - see the module's docstring
+
+    applying.apply(
+        plan,
+        applying.Guard(
+            registries=registry or [], stopped=registry_stopped, user=registry_user, authorities=registry_ca
+        ),
+        applying.Manner(
+            journal=journal, break_lock=break_lock, memory=memory, cross_mounts=cross_mounts, form=form
+        ),
+        progress.progress(quiet=quiet),
+    )
+
+
+@app.command("prune")
+def prune_command(  # noqa: PLR0913 - one parameter for each option
+    store: o.Store = None,
+    config: o.Config = None,
+    registry: o.Registry = None,
+    registry_stopped: o.RegistryStopped = False,  # noqa: FBT002 - as the flag is typed
+    registry_user: o.RegistryUser = None,
+    registry_ca: o.RegistryCa = None,
+    untagged: o.UntaggedOption = None,
+    delete_untagged: o.DeleteUntagged = False,  # noqa: FBT002 - as above
+    min_age: o.MinAge = _DAY,
+    upload_age: o.UploadAge = _WEEK,
+    max_delete: o.MaxDelete = _MOST,
+    allow: o.AllowOption = None,
+    yes: o.Yes = False,  # noqa: FBT002 - as above
+    dry_run: o.DryRun = False,  # noqa: FBT002 - as above
+    output: o.Output = None,
+    journal: o.Journal = None,
+    inventory: o.Inventory = None,
+    break_lock: o.BreakLock = False,  # noqa: FBT002 - as above
+    memory: o.Memory = None,
+    cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
+    form: o.FormatOption = o.Format.TEXT,
+    quiet: o.Quiet = False,  # noqa: FBT002 - as above
+) -> None:
+    """Plan, show, ask, then apply."""
+    from regsweep.cli import applying, planning, progress  # noqa: PLC0415 - see the module's docstring
+
+    guard = applying.Guard(
+        registries=registry or [], stopped=registry_stopped, user=registry_user, authorities=registry_ca
+    )
+    if not dry_run:
+        if not (yes or sys.stdin.isatty()):
+            raise UsageError("prune cannot ask: standard input is no terminal", hint="add --yes, or --dry-run")
+        # Better refused now than after an hour of scanning.
+        guard.proof().check()
+    shown = progress.progress(quiet=quiet)
+    report, refused = planning.make_plan(
+        planning.open_source(planning.Source(store=store, config=config, cross_mounts=cross_mounts)),
+        _rules(untagged, delete_untagged, min_age, upload_age, max_delete, allow),
+        planning.Places(output=output, inventory=inventory, memory=memory, write=not dry_run),
+        shown,
+    )
+    planning.show(report, form, prune=True)
+    if refused:
+        raise refused
+    if dry_run or report.plan is None:
+        return
+    if not yes:
+        typer.confirm("Delete this?", abort=True, err=True)
+    applying.apply(
+        Path(report.plan),
+        guard,
+        applying.Manner(
+            journal=journal, break_lock=break_lock, memory=memory, cross_mounts=cross_mounts, form=form
+        ),
+        shown,
+    )
+
+
+def _rules(  # noqa: PLR0913 - one parameter for each option
+    untagged: Untagged | None,
+    delete_untagged: bool,  # noqa: FBT001 - as the flag is typed
+    min_age: timedelta,
+    upload_age: timedelta,
+    max_delete: float,
+    allow: list[o.Allow] | None,
+) -> Options:
+    if delete_untagged and untagged is Untagged.KEEP:
+        raise UsageError("-m and --untagged keep contradict each other", hint="give one of them")
+    return Options(
+        untagged=Untagged.DELETE if delete_untagged else untagged or Untagged.KEEP,
+        min_age=min_age,
+        upload_age=upload_age,
+        max_delete=max_delete,
+        allow=frozenset(brake.value for brake in allow or ()),
+    )
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(message: str, hint: str = "") -> None:
+    print(f"regsweep: {message}", file=sys.stderr)
+    if hint:
+        print(f"          {hint}", file=sys.stderr)

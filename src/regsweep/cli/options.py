@@ -1,0 +1,166 @@
+"""The options that commands share, each told once."""
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regsweep.cli import values
+from regsweep.plan.options import Untagged
+
+
+class Format(StrEnum):
+    """How results are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Allow(StrEnum):
+    """The brakes that can be released by name; brakes.py tells what each stops."""
+
+    DATABASE = "database"
+    CACHE = "cache"
+    NO_TAGS = "no-tags"
+    NOTHING_KEPT = "nothing-kept"
+
+
+_RULES = "What goes"
+_GUARD = "Proof that nobody writes"
+_RUN = "The run"
+
+Store = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[STORE]",
+        show_default=False,
+        help="The registry's storage: the rootdirectory of its config.yml, where docker/ stands.",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", show_default=False, help="The registry's own config.yml, in place of STORE; REGISTRY_... "
+        "variables of the environment override it as they do for the registry.",
+    ),
+]
+UntaggedOption = Annotated[
+    Untagged | None,
+    typer.Option(
+        "--untagged",
+        show_default="keep",
+        help="What becomes of manifests that no tag reaches.",
+        rich_help_panel=_RULES,
+    ),
+]
+DeleteUntagged = Annotated[
+    bool, typer.Option("-m", help="Short for --untagged delete, as in registry garbage-collect.", rich_help_panel=_RULES)
+]
+MinAge = Annotated[
+    timedelta,
+    typer.Option(parser=values.age, metavar="AGE", help="Delete nothing younger than this.", rich_help_panel=_RULES),
+]
+UploadAge = Annotated[
+    timedelta,
+    typer.Option(
+        parser=values.age, metavar="AGE", help="Delete unfinished uploads older than this.", rich_help_panel=_RULES
+    ),
+]
+MaxDelete = Annotated[
+    float,
+    typer.Option(
+        parser=values.share,
+        metavar="SHARE",
+        help="Refuse a plan that deletes a larger share of the blobs.",
+        rich_help_panel=_RULES,
+    ),
+]
+AllowOption = Annotated[
+    list[Allow] | None,
+    typer.Option(
+        "--allow", show_default=False, help="Release a brake that refused, by its name.", rich_help_panel=_RULES
+    ),
+]
+CrossMounts = Annotated[
+    bool, typer.Option("--cross-mounts", help="Enter file systems mounted inside the storage.", rich_help_panel=_RUN)
+]
+Inventory = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default=False,
+        help="Keep the inventory, a DuckDB database, in this new file.",
+        rich_help_panel=_RUN,
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        parser=values.memory,
+        metavar="SIZE",
+        show_default="a quarter of the machine's, at most 2GiB",
+        help="DuckDB's memory limit; it spills to TMPDIR beyond that.",
+        rich_help_panel=_RUN,
+    ),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="How the result is written.", rich_help_panel=_RUN)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.", rich_help_panel=_RUN)]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        show_default="regsweep-<time>.plan",
+        help="Where the plan is written.",
+        rich_help_panel=_RUN,
+    ),
+]
+Journal = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        show_default="beside the plan",
+        help="Where the outcome of each deletion is noted.",
+        rich_help_panel=_RUN,
+    ),
+]
+BreakLock = Annotated[
+    bool,
+    typer.Option("--break-lock", help="Take over the lock of a run that is certainly over.", rich_help_panel=_RUN),
+]
+Registry = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="URL",
+        show_default=False,
+        help="Ask this registry whether it is read-only, now and during the run. Repeat for each that serves the "
+        "storage.",
+        rich_help_panel=_GUARD,
+    ),
+]
+RegistryStopped = Annotated[
+    bool,
+    typer.Option("--registry-stopped", help="My word: no registry runs on this storage.", rich_help_panel=_GUARD),
+]
+RegistryUser = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        show_default="from Docker's config.json",
+        help="Log in as this user; the password comes from REGSWEEP_REGISTRY_PASSWORD.",
+        rich_help_panel=_GUARD,
+    ),
+]
+RegistryCa = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", show_default=False, help="Trust the certificate authorities in this file.",
+        rich_help_panel=_GUARD,
+    ),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting.", rich_help_panel=_RUN)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the report and stop there.", rich_help_panel=_RUN)]
+Plan = Annotated[Path, typer.Argument(metavar="PLAN", help="A file that regsweep plan wrote.")]

@@ -1,0 +1,108 @@
+"""Make plans: the part of `plan` and `prune` that touches storage."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from regsweep.errors import RefusedError, UsageError
+from regsweep.inventory.database import create
+from regsweep.inventory.progress import Progress
+from regsweep.inventory.scan import scan
+from regsweep.inventory.workers import Workers, cores
+from regsweep.plan import brakes, file, summary
+from regsweep.plan.make import decide
+from regsweep.plan.options import Options
+from regsweep.registry.config import parse_config
+from regsweep.report.document import Report, report
+from regsweep.storage.drivers import connect, connect_location
+from regsweep.storage.ports import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the storage is, as the user said it."""
+
+    store: str | None
+    config: Path | None
+    cross_mounts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A store, and what its configuration says of the registry."""
+
+    store: Store
+    proxy: str | None
+
+
+def open_source(source: Source) -> Opened:
+    """Connect to the store.
+
+    Raises:
+        UsageError: there is none, or it was not said which.
+    """
+    if source.store and source.config:
+        raise UsageError("STORE and --config were both given", hint="name the storage in one way")
+    if source.store:
+        return Opened(store=connect_location(source.store, cross_mounts=source.cross_mounts), proxy=None)
+    if source.config is None:
+        raise UsageError(
+            "no storage was named", hint="give the registry's rootdirectory as STORE, or --config config.yml"
+        )
+    try:
+        text = source.config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{source.config}: cannot be read: {error}") from error
+    storage = parse_config(text, os.environ)
+    return Opened(
+        store=connect(storage.driver, storage.parameters, cross_mounts=source.cross_mounts), proxy=storage.proxy_remote
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a run puts its files."""
+
+    output: Path | None
+    inventory: Path | None
+    memory: str | None
+    write: bool
+    """Whether a plan is to be written at all."""
+
+
+def make_plan(opened: Opened, options: Options, places: Places, progress: Progress) -> tuple[Report, RefusedError | None]:
+    """Scan, decide, and write the plan unless a brake refuses it; the report says where it stands.
+
+    Raises:
+        RefusedError: the storage is of a kind that the options do not allow.
+        UsageError, StorageError: it cannot be scanned.
+    """
+    brakes.check_registry(opened.store, options, proxy=opened.proxy)
+    now = datetime.now(UTC)
+    with Workers(opened.store, cores()) as workers, create(
+        places.inventory, memory=places.memory, facts={"store": opened.store.url, "scanned": now.isoformat()}
+    ) as inventory:
+        scan(opened.store, workers, inventory, progress)
+        totals = decide(inventory, options, progress, now=now)
+        header = file.header(opened.store.url, options, inventory, totals, created=now)
+        refused = _refusal(totals, options)
+        written = None
+        if places.write and refused is None and (places.output or totals.condemned):
+            written = places.output or Path(f"regsweep-{now:%Y%m%dT%H%M%SZ}.plan")
+            file.write(written, inventory, header)
+        return report(
+            header,
+            list(summary.repositories(inventory)),
+            list(summary.findings(inventory)),
+            plan=str(written) if written else None,
+            refused=refused.message if refused else None,
+        ), refused
+
+
+def _refusal(totals: summary.Totals, options: Options) -> RefusedError | None:
+    try:
+        brakes.check_plan(totals, options)
+    except RefusedError as error:
+        return error
+    return None

@@ -1,0 +1,211 @@
+"""From a listing's pages to the inventory's rows, and from manifests to theirs. Runs in the workers."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from regsweep.errors import MalformedError
+from regsweep.inventory import schema
+from regsweep.inventory.rows import Rows
+from regsweep.registry import layout, manifest
+from regsweep.registry.digest import Digest
+from regsweep.registry.layout import Key, Kind
+from regsweep.storage.ports import Lists, Page, Reads
+
+_NOT_HEX: Final = {ord(digit): None for digit in "0123456789abcdef"}
+_SHA256_HEX: Final = 64
+_LINK_LIMIT: Final = 256
+"""Bytes to read of a link or a `startedat`: more than either holds, enough to tell."""
+_LINK_TABLES: Final = {Kind.REVISION: schema.REVISIONS, Kind.LAYER_LINK: schema.LAYER_LINKS}
+
+
+class Source(Lists, Reads, Protocol):
+    """What a scan asks of a store."""
+
+
+def collect_shard(store: Source, shard: str) -> Rows:
+    """List one shard; return its rows, and read the links whose content its listing leaves open.
+
+    Raises:
+        StorageError: a key could not be listed or read.
+    """
+    rows = Rows()
+    for page in store.pages(shard):
+        _Collector(store, rows).page(page)
+    return rows
+
+
+def collect_manifests(store: Source, digests: Sequence[str]) -> Rows:
+    """Read manifests, given the hex digits of their sha256 digests; one that the store does not have gives no row.
+
+    Raises:
+        StorageError: a manifest could not be read.
+    """
+    rows = Rows()
+    contents = store.read(
+        "blobs/sha256/", [f"{digest[:2]}/{digest}" for digest in digests], "/data", limit=manifest.MAX_MANIFEST_BYTES + 1
+    )
+    referring: list[str] = []
+    referenced: list[str] = []
+    sizes: list[int] = []
+    roles: list[int] = []
+    for digest, content in zip(digests, contents, strict=True):
+        if content is None:
+            continue
+        try:
+            found = manifest.read(content, digest)
+        except MalformedError as error:
+            rows.add(schema.MANIFESTS, digest, None, None, error.detail)
+            continue
+        rows.add(schema.MANIFESTS, digest, found.kind, found.media_type, None)
+        references = found.references
+        referring += [digest] * len(references)
+        referenced += [reference[0].partition(":")[2] for reference in references]
+        sizes += [reference[1] for reference in references]
+        roles += [reference[2] for reference in references]
+    rows.extend(schema.MANIFEST_REFERENCES, referring, referenced, sizes, roles)
+    return rows
+
+
+def collect_maybe_manifests(store: Source, digests: Sequence[str]) -> Rows:
+    """As `collect_manifests`, for blobs that need not be manifests: those that are none give no row."""
+    rows = collect_manifests(store, digests)
+    columns = rows.columns.get(schema.MANIFESTS.name)
+    if columns:
+        sound = [row for row in zip(*columns, strict=True) if row[-1] is None]
+        rows.columns[schema.MANIFESTS.name] = [[row[at] for row in sound] for at in range(len(columns))]
+    return rows
+
+
+class _Collector:
+    def __init__(self, store: Source, rows: Rows) -> None:
+        self._store = store
+        self._rows = rows
+
+    def page(self, page: Page) -> None:
+        names = page.names
+        first = layout.parse(page.prefix + names[0] + page.suffix)
+        if first and first.digest and first.digest.hex == names[0] and _all_sha256(names):
+            if first.kind is Kind.BLOB:
+                if all(name.startswith(names[0][:2]) for name in names):
+                    self._rows.extend(schema.BLOBS, names, page.sizes, page.modified)
+                    return
+            elif first.kind in _LINK_TABLES and all(size == layout.LINK_BYTES for size in page.sizes):
+                self._links(first, page)
+                return
+        self._one_by_one(page)
+
+    def _links(self, first: Key, page: Page) -> None:
+        """Many well-sized links named by sha256 in one directory."""
+        repositories = [first.repository] * len(page.names)
+        if first.kind is Kind.LAYER_LINK:
+            # The name decides what such a link can serve: a client checks what it gets against it.
+            # See docs/decisions/0003-which-links-are-read.md.
+            self._rows.extend(schema.LAYER_LINKS, repositories, page.names, page.names, page.modified)
+            return
+        contents = self._store.read(page.prefix, page.names, page.suffix, limit=layout.LINK_BYTES + 1)
+        if all(content == b"sha256:" + name.encode() for name, content in zip(page.names, contents, strict=True)):
+            self._rows.extend(schema.REVISIONS, repositories, page.names, page.modified)
+        else:
+            self._one_by_one(page)
+
+    def _one_by_one(self, page: Page) -> None:
+        texts = [page.prefix + name + page.suffix for name in page.names]
+        keys = [layout.parse(text) for text in texts]
+        unproved = [at for at, key in enumerate(keys) if key and _must_be_read(key, page.sizes[at])]
+        names = [page.names[at] for at in unproved]
+        contents = dict(
+            zip(unproved, self._store.read(page.prefix, names, page.suffix, limit=_LINK_LIMIT), strict=True)
+        )
+        for at, (key, size, modified) in enumerate(zip(keys, page.sizes, page.modified, strict=True)):
+            if key is None:
+                self._unknown(texts[at], size, modified)
+            elif at in contents and contents[at] is None:
+                continue  # it vanished between the listing and the reading
+            elif key.kind is Kind.BLOB and key.digest:
+                self._rows.add(schema.BLOBS, key.digest.hex, size, modified)
+            elif key.kind is Kind.UPLOAD:
+                started = _started(contents.get(at) or b"") if key.part == "startedat" else None
+                self._rows.add(schema.UPLOADS, key.repository, key.upload, key.part, size, modified, started)
+            else:
+                self._link(key, contents.get(at), modified)
+
+    def _unknown(self, key: str, size: int, modified: int) -> None:
+        repository = layout.repository_of(key)
+        shown = layout.printable(key)
+        if layout.is_directory(key):
+            self._rows.add(schema.DIRECTORIES, repository or None, key, modified)
+            return
+        self._rows.add(schema.STRAYS, layout.printable(repository) or None, shown, size)
+        if key.startswith("repositories/"):
+            for digest in layout.digests_in(key):
+                self._rows.add(schema.DOUBTS, digest.hex)
+
+    def _link(self, key: Key, content: bytes | None, modified: int) -> None:
+        """Add a link; `content` is `None` where the listing proves it to hold the digest it is named by."""
+        named, target = key.digest, key.digest
+        if content is not None:
+            target = self._target(key, content)
+            named = named or target
+        if named is None or target is None:
+            return
+        match key.kind:
+            case Kind.TAG:
+                self._rows.add(schema.TAGS, key.repository, key.tag, named.hex, modified)
+            case Kind.TAG_ENTRY:
+                self._rows.add(schema.TAG_ENTRIES, key.repository, key.tag, named.hex, modified)
+            case Kind.REVISION:
+                self._rows.add(schema.REVISIONS, key.repository, named.hex, modified)
+            case Kind.SIGNATURE if key.revision:
+                self._rows.add(schema.SIGNATURES, key.repository, key.revision.hex, named.hex, modified)
+            case _:
+                self._rows.add(schema.LAYER_LINKS, key.repository, named.hex, target.hex, modified)
+
+    def _target(self, key: Key, content: bytes) -> Digest | None:
+        """What a link leads to. What it should not hold is damage, and the blobs it may mean are in doubt."""
+        try:
+            target = layout.parse_link(content)
+        except MalformedError as error:
+            self._damage(key, error.detail, key.digest)
+            return key.digest
+        # Of all links only a layer's may be named by another algorithm than that of the blob it leads to.
+        if key.digest not in (None, target) and (key.digest.algorithm == "sha256" or key.kind is not Kind.LAYER_LINK):
+            self._damage(key, f"the link holds {target}, not its own digest", key.digest, target)
+            return key.digest
+        return target
+
+    def _damage(self, key: Key, problem: str, *doubts: Digest | None) -> None:
+        self._rows.add(schema.DAMAGE, key.repository, str(key), problem)
+        for digest in doubts:
+            if digest:
+                self._rows.add(schema.DOUBTS, digest.hex)
+
+
+def _must_be_read(key: Key, size: int) -> bool:
+    """Whether a key's content matters and the listing leaves it open."""
+    if key.kind is Kind.BLOB:
+        return False
+    if key.kind is Kind.UPLOAD:
+        return key.part == "startedat"
+    if key.kind in (Kind.TAG, Kind.REVISION) or key.digest is None:
+        return True
+    return size != layout.LINK_BYTES or key.digest.algorithm != "sha256"
+
+
+def _all_sha256(names: Sequence[str]) -> bool:
+    return all(len(name) == _SHA256_HEX for name in names) and not "".join(names).translate(_NOT_HEX)
+
+
+def _started(content: bytes) -> int | None:
+    """An upload's `startedat`, in microseconds since 1970, or `None` when it is no RFC 3339 time."""
+    try:
+        moment = datetime.fromisoformat(content.decode("ascii").strip())
+    except (UnicodeDecodeError, ValueError):
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
+
+
+def chunks(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Split into runs of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,122 @@
+"""The inventory's tables. Documented for its users in docs/inventory.md; `SCHEMA_VERSION` changes when they do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+SCHEMA_VERSION: Final = 1
+
+
+class Type(StrEnum):
+    """What a column holds, as its SQL type and how the scan delivers it."""
+
+    DIGEST = "BLOB"
+    """Raw bytes; the length names the algorithm, 32 is sha256. Delivered as hex digits."""
+    TEXT = "VARCHAR"
+    INTEGER = "BIGINT"
+    TIME = "TIMESTAMP"
+    """UTC. Delivered as microseconds since 1970."""
+    REPOSITORY = "INTEGER"
+    """`repositories.id`. Delivered as the repository's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that the scan fills, its columns in order."""
+
+    name: str
+    columns: tuple[tuple[str, Type], ...]
+
+    def create(self) -> str:
+        """The statement that makes it."""
+        return f"CREATE TABLE {self.name} ({', '.join(f'{name} {kind.value}' for name, kind in self.columns)})"
+
+    def insert(self) -> str:
+        """The statement that fills it from `batch`, a relation of the columns as they are delivered."""
+        columns = ", ".join(_EXPRESSIONS.get(kind, "{0}").format(name) for name, kind in self.columns)
+        return f"INSERT INTO {self.name} SELECT {columns} FROM batch"  # noqa: S608 - names from this module alone
+
+
+_EXPRESSIONS: Final = {
+    Type.DIGEST: "unhex({0})",
+    Type.TIME: "make_timestamp({0})",
+    Type.REPOSITORY: "CAST({0} AS INTEGER)",
+}
+
+BLOBS: Final = Table("blobs", (("digest", Type.DIGEST), ("bytes", Type.INTEGER), ("modified", Type.TIME)))
+REVISIONS: Final = Table(
+    "revisions", (("repository", Type.REPOSITORY), ("digest", Type.DIGEST), ("modified", Type.TIME))
+)
+SIGNATURES: Final = Table(
+    "signatures",
+    (
+        ("repository", Type.REPOSITORY),
+        ("revision", Type.DIGEST),
+        ("digest", Type.DIGEST),
+        ("modified", Type.TIME),
+    ),
+)
+TAGS: Final = Table(
+    "tags",
+    (("repository", Type.REPOSITORY), ("tag", Type.TEXT), ("digest", Type.DIGEST), ("modified", Type.TIME)),
+)
+TAG_ENTRIES: Final = Table(
+    "tag_entries",
+    (("repository", Type.REPOSITORY), ("tag", Type.TEXT), ("digest", Type.DIGEST), ("modified", Type.TIME)),
+)
+LAYER_LINKS: Final = Table(
+    "layer_links",
+    (
+        ("repository", Type.REPOSITORY),
+        ("digest", Type.DIGEST),
+        ("target", Type.DIGEST),
+        ("modified", Type.TIME),
+    ),
+)
+UPLOADS: Final = Table(
+    "uploads",
+    (
+        ("repository", Type.REPOSITORY),
+        ("upload", Type.TEXT),
+        ("part", Type.TEXT),
+        ("bytes", Type.INTEGER),
+        ("modified", Type.TIME),
+        ("started", Type.TIME),
+    ),
+)
+DIRECTORIES: Final = Table(
+    "directories", (("repository", Type.REPOSITORY), ("key", Type.TEXT), ("modified", Type.TIME))
+)
+STRAYS: Final = Table("strays", (("repository", Type.REPOSITORY), ("key", Type.TEXT), ("bytes", Type.INTEGER)))
+DOUBTS: Final = Table("doubts", (("digest", Type.DIGEST),))
+DAMAGE: Final = Table("damage", (("repository", Type.REPOSITORY), ("key", Type.TEXT), ("problem", Type.TEXT)))
+MANIFESTS: Final = Table(
+    "manifests",
+    (
+        ("digest", Type.DIGEST),
+        ("kind", Type.TEXT),
+        ("media_type", Type.TEXT),
+        ("problem", Type.TEXT),
+    ),
+)
+MANIFEST_REFERENCES: Final = Table(
+    "manifest_references",
+    (("manifest", Type.DIGEST), ("digest", Type.DIGEST), ("bytes", Type.INTEGER), ("role", Type.INTEGER)),
+)
+
+TABLES: Final = (
+    BLOBS,
+    REVISIONS,
+    SIGNATURES,
+    TAGS,
+    TAG_ENTRIES,
+    LAYER_LINKS,
+    UPLOADS,
+    DIRECTORIES,
+    STRAYS,
+    DOUBTS,
+    DAMAGE,
+    MANIFESTS,
+    MANIFEST_REFERENCES,
+)
+LINK_TABLES: Final = (TAGS, TAG_ENTRIES, REVISIONS, SIGNATURES, LAYER_LINKS)

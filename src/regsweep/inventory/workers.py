@@ -1,0 +1,91 @@
+"""Spread the listing and reading of a store over the machine's cores."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from types import TracebackType
+from typing import Final
+
+from regsweep.errors import RegsweepError
+from regsweep.inventory.collect import Source
+from regsweep.inventory.rows import Rows
+
+_AHEAD: Final = 4
+"""Tasks in hand or waiting for each worker: enough to keep it busy, few enough to bound what results may pile up."""
+
+Task = str | Sequence[str]
+
+_store: Source | None = None
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+class Workers:
+    """Processes that share one store; with one, everything runs in this process.
+
+    They are forked, so enter this context before anything starts threads.
+    """
+
+    def __init__(self, store: Source, processes: int) -> None:
+        self._store = store
+        self._processes = processes
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "Workers":
+        if self._processes > 1:
+            context = multiprocessing.get_context("fork")
+            self._pool = ProcessPoolExecutor(self._processes, context, _begin, (self._store,))
+            # The first task forks them all.
+            self._pool.submit(os.getpid).result()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+    def run(self, work: Callable[[Source, Task], Rows], tasks: Iterable[Task]) -> Iterator[tuple[Task, Rows]]:
+        """Do `work` on each task and yield its rows as they come, in no particular order; each task exactly once.
+
+        Raises:
+            RegsweepError: what `work` raised, or a worker died.
+        """
+        if self._pool is None:
+            for task in tasks:
+                yield task, work(self._store, task)
+            return
+        waiting = iter(tasks)
+        running: dict[Future[Rows], Task] = {}
+        try:
+            while True:
+                for task in islice(waiting, self._processes * _AHEAD - len(running)):
+                    running[self._pool.submit(_work, work, task)] = task
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(future), future.result()
+        except BrokenProcessPool as error:
+            raise RegsweepError(
+                "a worker process died", hint="if the machine ran out of memory, give --memory less"
+            ) from error
+
+
+def _begin(store: Source) -> None:
+    global _store  # noqa: PLW0603 - a worker process serves one store all its life
+    _store = store
+    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _work(work: Callable[[Source, Task], Rows], task: Task) -> Rows:
+    if _store is None:
+        raise RegsweepError("a worker was not given its store")
+    return work(_store, task)

@@ -1,0 +1,268 @@
+"""Condemn: name every key that goes, with its reason, from what `mark` worked out."""
+
+import string
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from regsweep.inventory.database import Inventory
+from regsweep.plan.mark import SUBJECT_TAG
+from regsweep.plan.options import Options, Untagged
+from regsweep.registry.layout import LINK_BYTES, TEMPLATES, Kind
+
+
+class Reason(StrEnum):
+    """Why something goes."""
+
+    UNTAGGED = "untagged"
+    """No tag that is kept reaches this revision."""
+    NO_MANIFEST = "no-manifest"
+    """The manifest's blob is gone for good: nothing can be served through this."""
+    NO_REVISION = "no-revision"
+    """The revision this names was deleted from the repository."""
+    NO_SUBJECT = "no-subject"
+    """The image that this signature, attestation or index of referrers is for is not kept."""
+    NO_TAG = "no-tag"
+    """A history of a tag that does not exist, or goes."""
+    NO_IMAGE = "no-image"
+    """No manifest kept in this repository refers to it."""
+    ABANDONED = "abandoned"
+    """An upload that was begun and not finished."""
+    UNLINKED = "unlinked"
+    """Every link to this blob goes."""
+    ORPHANED = "orphaned"
+    """Nothing links to this blob."""
+    EMPTY = "empty"
+    """A directory that holds nothing."""
+
+
+DIRECTORY: Final = "directory"
+"""The kind of a condemned empty directory, beside those of `layout.Kind`."""
+
+ORDER: Final = (
+    Kind.TAG,
+    Kind.TAG_ENTRY,
+    Kind.SIGNATURE,
+    Kind.REVISION,
+    Kind.LAYER_LINK,
+    Kind.UPLOAD,
+    Kind.BLOB,
+    DIRECTORY,
+)
+"""The one safe order of deletion: a link goes before what it leads to, so that a crash leaves orphans, never a link
+that dangles."""
+
+
+def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
+    """Fill the table `condemned`: kind, place in `ORDER`, repository, digest, key, bytes, modified and reason."""
+    cutoffs = options.cutoffs(now)
+    cutoff = {"cutoff": cutoffs["cutoff"]}
+    inventory.execute(
+        """
+        CREATE TABLE condemned (
+            step TINYINT, kind VARCHAR, repository INTEGER, tag VARCHAR, digest BLOB, key VARCHAR, bytes BIGINT,
+            modified TIMESTAMP, reason VARCHAR
+        )
+        """
+    )
+    _tags(inventory, options, cutoff)
+    _tag_entries(inventory, cutoff)
+    _revisions(inventory, cutoff)
+    _layer_links(inventory)
+    _uploads(inventory, cutoffs)
+    _blobs(inventory, cutoff)
+    _directories(inventory, cutoff)
+
+
+def _tags(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -> None:
+    inventory.execute(
+        """
+        CREATE TABLE young_tags AS
+        SELECT repository, tag FROM tags WHERE modified > $cutoff
+        UNION
+        SELECT repository, tag FROM tag_entries WHERE modified > $cutoff
+        """,
+        cutoff,
+    )
+    dangling = f"""
+        SELECT repository, tag, digest, modified,
+            CASE WHEN (repository, digest) IN (SELECT (repository, digest) FROM revisions)
+                THEN '{Reason.NO_MANIFEST}' ELSE '{Reason.NO_REVISION}' END AS reason
+        FROM tags ANTI JOIN servable USING (repository, digest)
+    """  # noqa: S608 - names of this package alone
+    subjectless = f"""
+        SELECT repository, tag, digest, modified, '{Reason.NO_SUBJECT}' AS reason
+        FROM tags SEMI JOIN servable USING (repository, digest)
+        ANTI JOIN reached ON reached.digest = unhex(nullif(regexp_extract(tag, '{SUBJECT_TAG}', 1), ''))
+        WHERE regexp_matches(tag, '{SUBJECT_TAG}')
+    """  # noqa: S608 - names of this package alone
+    found = f"{dangling} UNION ALL {subjectless}" if options.untagged is Untagged.DELETE else dangling
+    _add(
+        inventory,
+        Kind.TAG,
+        f"SELECT * FROM ({found}) ANTI JOIN young_tags USING (repository, tag) ANTI JOIN frozen USING (repository)",  # noqa: S608 - as above
+        tag="tag",
+    )
+
+
+def _tag_entries(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
+    _add(
+        inventory,
+        Kind.TAG_ENTRY,
+        f"""
+        SELECT entry.repository, entry.tag, entry.digest, entry.modified,
+            CASE WHEN kept.tag IS NULL THEN '{Reason.NO_TAG}'
+                WHEN revision.digest IS NULL THEN '{Reason.NO_REVISION}'
+                WHEN servable.digest IS NULL THEN '{Reason.NO_MANIFEST}'
+                ELSE '{Reason.UNTAGGED}' END AS reason
+        FROM tag_entries entry
+        LEFT JOIN (
+            SELECT repository, tag FROM tags
+            ANTI JOIN (FROM condemned WHERE kind = '{Kind.TAG}') USING (repository, tag)
+        ) kept ON kept.repository = entry.repository AND kept.tag = entry.tag
+        LEFT JOIN revisions revision ON revision.repository = entry.repository AND revision.digest = entry.digest
+        LEFT JOIN servable ON servable.repository = entry.repository AND servable.digest = entry.digest
+        LEFT JOIN reached ON reached.repository = entry.repository AND reached.digest = entry.digest
+        ANTI JOIN frozen ON frozen.repository = entry.repository
+        WHERE (kept.tag IS NULL OR reached.digest IS NULL) AND entry.modified <= $cutoff
+        """,  # noqa: S608 - names of this package alone
+        cutoff,
+        tag="tag",
+        digest="digest",
+    )
+
+
+def _revisions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
+    _add(
+        inventory,
+        Kind.SIGNATURE,
+        f"""
+        SELECT repository, revision, digest, modified, '{Reason.UNTAGGED}' AS reason FROM signatures
+        ANTI JOIN reached ON signatures.repository = reached.repository AND signatures.revision = reached.digest
+        ANTI JOIN frozen ON signatures.repository = frozen.repository
+        WHERE modified <= $cutoff
+        """,  # noqa: S608 - names of this package alone
+        cutoff,
+        revision="revision",
+        digest="digest",
+    )
+    _add(
+        inventory,
+        Kind.REVISION,
+        f"""
+        SELECT revision.repository, revision.digest, revision.modified,
+            CASE WHEN servable.digest IS NULL THEN '{Reason.NO_MANIFEST}' ELSE '{Reason.UNTAGGED}' END AS reason
+        FROM (
+            FROM revisions ANTI JOIN reached USING (repository, digest) ANTI JOIN frozen USING (repository)
+        ) revision
+        LEFT JOIN servable USING (repository, digest)
+        ANTI JOIN (FROM tag_entries WHERE modified > $cutoff) young USING (repository, digest)
+        WHERE revision.modified <= $cutoff
+        """,  # noqa: S608 - names of this package alone
+        cutoff,
+        digest="digest",
+    )
+
+
+def _layer_links(inventory: Inventory) -> None:
+    _add(
+        inventory,
+        Kind.LAYER_LINK,
+        f"SELECT repository, digest, modified, '{Reason.NO_IMAGE}' AS reason FROM unneeded_links",  # noqa: S608 - names of this package alone
+        digest="digest",
+    )
+
+
+def _uploads(inventory: Inventory, cutoffs: dict[str, datetime]) -> None:
+    _add(
+        inventory,
+        Kind.UPLOAD,
+        f"""
+        SELECT repository, upload, part, bytes, modified, '{Reason.ABANDONED}' AS reason FROM uploads
+        SEMI JOIN (
+            SELECT repository, upload FROM uploads GROUP BY ALL
+            HAVING coalesce(max(started), max(modified)) <= $upload_cutoff AND max(modified) <= $cutoff
+        ) USING (repository, upload)
+        ANTI JOIN frozen USING (repository)
+        """,  # noqa: S608 - names of this package alone
+        cutoffs,
+        size="bytes",
+        upload="upload",
+        part="part",
+    )
+
+
+def _blobs(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
+    _add(
+        inventory,
+        Kind.BLOB,
+        f"""
+        SELECT NULL::INTEGER AS repository, digest, bytes, modified,
+            CASE WHEN link.digest IS NULL THEN '{Reason.ORPHANED}' ELSE '{Reason.UNLINKED}' END AS reason
+        FROM blobs ANTI JOIN marked USING (digest)
+        LEFT JOIN (SELECT target AS digest FROM layer_links UNION SELECT digest FROM revisions) link USING (digest)
+        WHERE modified <= $cutoff
+        """,  # noqa: S608 - names of this package alone
+        cutoff,
+        size="bytes",
+        sharded="digest",
+    )
+
+
+def _directories(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
+    inventory.execute(
+        f"""
+        INSERT INTO condemned
+        SELECT {ORDER.index(DIRECTORY)}, '{DIRECTORY}', repository, NULL, NULL, key, 0, modified, '{Reason.EMPTY}'
+        FROM directories ANTI JOIN frozen USING (repository) WHERE modified <= $cutoff
+        """,  # noqa: S608 - names of this package alone
+        cutoff,
+    )
+
+
+def _add(
+    inventory: Inventory,
+    kind: Kind,
+    found: str,
+    parameters: dict[str, datetime] | None = None,
+    *,
+    size: str = str(LINK_BYTES),
+    **fields: str,
+) -> None:
+    """Add what the query `found` gives; `fields` names the columns that make the key's fields."""
+    inventory.execute(
+        f"""
+        INSERT INTO condemned
+        SELECT {ORDER.index(kind)}, '{kind}', repository, {fields.get("tag", "NULL")},
+            {fields.get("digest") or fields.get("sharded") or "NULL"}, {_key(kind, fields)}, {size}, modified, reason
+        FROM ({found}) found LEFT JOIN repositories ON repositories.id = found.repository
+        """,  # noqa: S608 - names of this package alone
+        dict(parameters or {}),
+    )
+
+
+def link_key(kind: Kind) -> str:
+    """The SQL expression that builds the key of a link from its table's columns and `repositories`."""
+    return _key(kind, {name: name for name in ("tag", "digest", "revision")})
+
+
+def _key(kind: Kind, fields: dict[str, str]) -> str:
+    """The SQL expression that builds a key as `layout.Key` does, from the same template."""
+    parts = []
+    for text, field, _, _ in string.Formatter().parse(TEMPLATES[kind]):
+        if text:
+            parts.append(f"'{text}'")
+        if field == "repository":
+            parts.append("repositories.name")
+        elif field in ("digest", "revision"):
+            parts.append(f"{_algorithm(fields[field])} || '/' || lower(hex({fields[field]}))")
+        elif field == "sharded":
+            digits = f"lower(hex({fields[field]}))"
+            parts.append(f"{_algorithm(fields[field])} || '/' || left({digits}, 2) || '/' || {digits}")
+        elif field:
+            parts.append(fields[field])
+    return " || ".join(parts)
+
+
+def _algorithm(column: str) -> str:
+    return f"CASE octet_length({column}) WHEN 32 THEN 'sha256' WHEN 48 THEN 'sha384' ELSE 'sha512' END"

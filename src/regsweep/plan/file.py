@@ -1,0 +1,268 @@
+"""The plan file: JSON lines that people can read, ended by a checksum. docs/plan-format.md describes them."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from regsweep.errors import RegsweepError, UsageError
+from regsweep.inventory.database import Inventory
+from regsweep.plan import summary
+from regsweep.plan.condemn import DIRECTORY, ORDER
+from regsweep.plan.options import Options
+from regsweep.plan.summary import Blob, Finding, Repository, Totals
+from regsweep.registry import layout
+from regsweep.registry.layout import Kind
+
+VERSION: Final = 1
+_END_BYTES: Final = 200
+"""More than the last line takes."""
+_STEPS: Final = {str(kind): step for step, kind in enumerate(ORDER)}
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="plan"):
+    """The first line."""
+
+    version: int
+    regsweep: str
+    """The version that made it."""
+    store: str
+    created: datetime
+    options: dict[str, object]
+    totals: Totals
+    largest: list[Blob]
+
+
+class RepositoryLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="repository"):
+    """One for each repository, after the header."""
+
+    repository: Repository
+
+
+class FindingLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="finding"):
+    """One for each finding, after the repositories."""
+
+    finding: Finding
+
+
+class Deletion(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="delete"):
+    """One for each key that goes, in the order of deletion."""
+
+    kind: str
+    repository: str | None
+    key: str
+    digest: str | None
+    bytes: int
+    modified: int
+    """When it was written, in microseconds since 1970; what was written since is not deleted."""
+    reason: str
+
+
+class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="end"):
+    """The last line."""
+
+    deletions: int
+    sha256: str
+    """Of all bytes before this line."""
+
+
+_Line = Header | RepositoryLine | FindingLine | Deletion | End
+
+# Every text in it was built by the layout grammar, none of whose characters needs escaping in JSON.
+_DELETIONS: Final = """
+    SELECT concat('{"record":"delete","kind":"', kind, '","repository":',
+        CASE WHEN name IS NULL THEN 'null' ELSE '"' || name || '"' END, ',"key":"', key, '","digest":',
+        CASE WHEN digest IS NULL THEN 'null'
+            ELSE '"' || CASE octet_length(digest) WHEN 32 THEN 'sha256:' WHEN 48 THEN 'sha384:' ELSE 'sha512:' END
+                || lower(hex(digest)) || '"' END,
+        ',"bytes":', bytes, ',"modified":', epoch_us(modified), ',"reason":"', reason, '"}', chr(10))
+    FROM condemned LEFT JOIN repositories ON repositories.id = condemned.repository
+    ORDER BY step, key
+"""
+
+
+def write(path: Path, inventory: Inventory, header: Header) -> None:
+    """Write a plan; it stands at `path` whole or not at all.
+
+    Raises:
+        RegsweepError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            _write(file, inventory, header)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RegsweepError(
+            f"{path}: the plan cannot be written: {error.strerror}", hint="name another place with --output"
+        ) from error
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _write(file: BinaryIO, inventory: Inventory, header: Header) -> None:
+    checksum = hashlib.sha256()
+
+    def put(content: bytes) -> None:
+        checksum.update(content)
+        file.write(content)
+
+    encode = msgspec.json.Encoder().encode
+    put(encode(header) + b"\n")
+    for repository in summary.repositories(inventory):
+        put(encode(RepositoryLine(repository=repository)) + b"\n")
+    for finding in summary.findings(inventory):
+        put(encode(FindingLine(finding=finding)) + b"\n")
+    deletions = 0
+    for batch in inventory.batches(_DELETIONS):
+        put("".join(str(line) for (line,) in batch).encode())
+        deletions += len(batch)
+    file.write(encode(End(deletions=deletions, sha256=checksum.hexdigest())) + b"\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A plan that was read and found whole.
+
+    Attributes:
+        identity: the checksum that names this very plan.
+        length: how many deletions it lists.
+    """
+
+    path: Path
+    identity: str
+    length: int
+    header: Header
+    repositories: list[Repository]
+    findings: list[Finding]
+
+    def deletions(self) -> Iterator[Deletion]:
+        """Read the deletions, in their order.
+
+        Raises:
+            UsageError: one names a key that no registry writes.
+        """
+        decode = msgspec.json.Decoder(Deletion).decode
+        step = 0
+        with self.path.open("rb") as file:
+            for line in file:
+                if not line.startswith(b'{"record":"delete"'):
+                    continue
+                deletion = decode(line)
+                if not _is_sound(deletion) or _STEPS[deletion.kind] < step:
+                    raise UsageError(f"{self.path}: lists what regsweep never deletes: {layout.printable(deletion.key)}")
+                step = _STEPS[deletion.kind]
+                yield deletion
+
+
+def read(path: Path) -> Plan:
+    """Read a plan and check that it is whole and untouched.
+
+    Raises:
+        UsageError: there is none, it is truncated or was changed, or a newer regsweep wrote it.
+    """
+    try:
+        with path.open("rb") as file:
+            first = _header(path, file.readline())
+            end, checksum = _checked_end(path, file)
+            if end.sha256 != checksum:
+                raise UsageError(f"{path}: was changed after it was written", hint="make a new plan: regsweep plan ...")
+            file.seek(0)
+            file.readline()
+            repositories, findings = _described(file)
+    except OSError as error:
+        raise UsageError(f"{path}: the plan cannot be read: {error.strerror}") from error
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise UsageError(f"{path}: is damaged: {error}", hint="make a new plan: regsweep plan ...") from error
+    return Plan(
+        path=path,
+        identity=checksum,
+        length=end.deletions,
+        header=first,
+        repositories=repositories,
+        findings=findings,
+    )
+
+
+def header(store: str, options: Options, inventory: Inventory, totals: Totals, *, created: datetime) -> Header:
+    """The first line of a plan, which is also the first part of a report."""
+    from importlib.metadata import version  # noqa: PLC0415 - costs more than all else here, and only plans need it
+
+    return Header(
+        version=VERSION,
+        regsweep=version("regsweep"),
+        store=store,
+        created=created,
+        options=options.document(),
+        totals=totals,
+        largest=summary.largest(inventory),
+    )
+
+
+def _header(path: Path, line: bytes) -> Header:
+    try:
+        document = json.loads(line)
+        is_plan = isinstance(document, dict) and document.get("record") == "plan"
+    except ValueError:
+        is_plan = False
+    if not is_plan:
+        raise UsageError(f"{path}: is not a plan", hint="regsweep plan STORE writes one")
+    if document.get("version") != VERSION:
+        raise UsageError(
+            f"{path}: was written by regsweep {document.get('regsweep')}, in version {document.get('version')} of the "
+            f"format; this one reads version {VERSION}",
+            hint="apply it with the regsweep that made it, or make a new plan",
+        )
+    return msgspec.json.decode(line, type=Header)
+
+
+def _checked_end(path: Path, file: BinaryIO) -> tuple[End, str]:
+    """The last line, and the checksum of all before it."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _END_BYTES))
+    tail = file.read()
+    start = tail.rstrip(b"\n").rfind(b"\n") + 1
+    try:
+        end = msgspec.json.decode(tail[start:], type=End)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        raise UsageError(
+            f"{path}: is truncated: its last line is missing", hint="make a new plan: regsweep plan ..."
+        ) from None
+    remaining = size - (len(tail) - start)
+    file.seek(0)
+    checksum = hashlib.sha256()
+    while remaining and (part := file.read(min(remaining, 1 << 20))):
+        checksum.update(part)
+        remaining -= len(part)
+    return end, checksum.hexdigest()
+
+
+def _described(file: BinaryIO) -> tuple[list[Repository], list[Finding]]:
+    repositories: list[Repository] = []
+    findings: list[Finding] = []
+    decode = msgspec.json.Decoder(_Line).decode
+    for line in file:
+        match decode(line):
+            case RepositoryLine(repository=repository):
+                repositories.append(repository)
+            case FindingLine(finding=finding):
+                findings.append(finding)
+            case _:
+                break
+    return repositories, findings
+
+
+def _is_sound(deletion: Deletion) -> bool:
+    if deletion.kind == DIRECTORY:
+        return layout.is_directory(deletion.key)
+    return deletion.kind in _STEPS and layout.is_key(Kind(deletion.kind), deletion.key)

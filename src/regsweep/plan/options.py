@@ -1,0 +1,44 @@
+"""What a plan is made by."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Untagged(StrEnum):
+    """What becomes of a revision that no tag reaches."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The choices that decide what is condemned."""
+
+    untagged: Untagged = Untagged.KEEP
+    min_age: timedelta = timedelta(hours=24)
+    """Nothing younger than this is deleted."""
+    upload_age: timedelta = timedelta(hours=168)
+    """An upload is abandoned when it began longer ago than this."""
+    max_delete: float = 0.9
+    """The largest share of the blobs that a plan may delete."""
+    allow: frozenset[str] = frozenset()
+    """The brakes released by name; see brakes.py."""
+
+    def document(self) -> dict[str, object]:
+        """The options as they stand in plans and reports: ages in seconds."""
+        return {
+            **asdict(self),
+            "untagged": self.untagged.value,
+            "min_age": self.min_age.total_seconds(),
+            "upload_age": self.upload_age.total_seconds(),
+            "allow": sorted(self.allow),
+        }
+
+    def cutoffs(self, now: datetime) -> dict[str, datetime]:
+        """The moments after which things are too young to go: SQL parameters, in UTC without saying so."""
+        return {
+            "cutoff": (now - self.min_age).replace(tzinfo=None),
+            "upload_cutoff": (now - self.upload_age).replace(tzinfo=None),
+        }

@@ -1,0 +1,58 @@
+"""A report as one document, the source of every rendering. docs/plan-format.md describes its JSON."""
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from regsweep.plan.file import Header
+from regsweep.plan.summary import Blob, Finding, Repository, Totals
+
+VERSION: Final = 1
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="regsweep-report"):
+    """What a plan would do, and what it was made from."""
+
+    version: int
+    regsweep: str
+    store: str
+    created: datetime
+    options: dict[str, object]
+    totals: Totals
+    largest: list[Blob]
+    repositories: list[Repository]
+    findings: list[Finding]
+    plan: str | None
+    """The plan file, if one was written."""
+    refused: str | None
+    """Why no plan was written, if a brake stopped it."""
+
+
+def report(
+    header: Header,
+    repositories: list[Repository],
+    findings: list[Finding],
+    *,
+    plan: str | None = None,
+    refused: str | None = None,
+) -> Report:
+    """Put a report together."""
+    return Report(
+        version=VERSION,
+        regsweep=header.regsweep,
+        store=header.store,
+        created=header.created,
+        options=header.options,
+        totals=header.totals,
+        largest=header.largest,
+        repositories=repositories,
+        findings=findings,
+        plan=plan,
+        refused=refused,
+    )
+
+
+def as_json(document: Report) -> str:
+    """Render as JSON, indented for people."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()

@@ -1,0 +1,167 @@
+"""A report for a terminal of 80 columns or more."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Final
+
+from regsweep.plan.condemn import DIRECTORY
+from regsweep.plan.summary import Amount, Finding, Repository
+from regsweep.registry.layout import Kind
+from regsweep.report.document import Report
+
+_REPOSITORIES: Final = 20
+_FINDINGS: Final = 20
+_NAMES: Final = {
+    Kind.TAG: "tags",
+    Kind.REVISION: "revisions",
+    Kind.TAG_ENTRY: "tag history entries",
+    Kind.SIGNATURE: "schema 1 signatures",
+    Kind.LAYER_LINK: "layer links",
+    Kind.UPLOAD: "upload files",
+    DIRECTORY: "empty directories",
+    Kind.BLOB: "blobs",
+}
+_REASONS: Final = {
+    "untagged": "untagged",
+    "no-manifest": "manifest missing",
+    "no-revision": "revision deleted",
+    "no-subject": "its image is gone",
+    "no-tag": "tag deleted",
+    "no-image": "no image needs it",
+    "abandoned": "abandoned",
+    "unlinked": "links condemned",
+    "orphaned": "no link leads to it",
+    "empty": "empty",
+}
+
+
+def size(count: float) -> str:
+    """Bytes, for people: decimal units, three digits or so."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(count) < 1000:  # noqa: PLR2004 - what the units mean
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} PB"
+
+
+def as_text(report: Report) -> str:
+    """Render a report; ends with a newline."""
+    parts = [
+        _heading(report),
+        _totals(report),
+        _repositories(report.repositories),
+        _largest(report),
+        _findings(report.findings),
+        _conclusion(report),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _heading(report: Report) -> str:
+    options = report.options
+    untagged = "untagged revisions go" if options["untagged"] == "delete" else "untagged revisions are kept"
+    ages = f"nothing younger than {_age(options['min_age'])} goes, uploads after {_age(options['upload_age'])}"
+    return f"Storage  {report.store}\nScanned  {report.created:%Y-%m-%d %H:%M:%S %Z}\nRules    {untagged}; {ages}\n"
+
+
+def _age(seconds: object) -> str:
+    hours = timedelta(seconds=float(str(seconds))) / timedelta(hours=1)
+    return f"{hours:g}h"
+
+
+def _totals(report: Report) -> str:
+    totals = report.totals
+    nothing = Amount(count=0, bytes=0)
+    gone = totals.repositories_gone
+    rows = [["", "before", "condemned", "after", "why"]]
+    rows.append(_counts("repositories", totals.repositories, gone, "nothing left" if gone else ""))
+    for kind, name in _NAMES.items():
+        before = totals.before[kind]
+        condemned = totals.condemned.get(kind, nothing)
+        if before.count:
+            reasons = totals.reasons.get(kind, {})
+            why = ", ".join(
+                _REASONS[reason] if len(reasons) == 1 else f"{amount.count:,} {_REASONS[reason]}"
+                for reason, amount in reasons.items()
+            )
+            rows.append(_counts(name, before.count, condemned.count, why))
+    blobs, freed = totals.before[Kind.BLOB], totals.condemned.get(Kind.BLOB, nothing)
+    uploads, abandoned = totals.before[Kind.UPLOAD], totals.condemned.get(Kind.UPLOAD, nothing)
+    before_bytes, freed_bytes = blobs.bytes + uploads.bytes, freed.bytes + abandoned.bytes
+    share = f"{freed_bytes / before_bytes:.0%} comes free" if freed_bytes else ""
+    rows.append(["bytes", size(before_bytes), size(freed_bytes), size(before_bytes - freed_bytes), share])
+    return _table(rows, left=(0, 4))
+
+
+def _counts(name: str, before: int, condemned: int, why: str) -> list[str]:
+    return [name, f"{before:,}", f"{condemned:,}", f"{before - condemned:,}", why]
+
+
+def _repositories(repositories: Sequence[Repository]) -> str:
+    if not repositories:
+        return ""
+    ordered = sorted(repositories, key=lambda one: (-one.freed_bytes, -one.revisions_condemned, one.name))
+    rows = [["repository", "tags", "revisions", "go", "size", "not shared", "comes free"]]
+    rows += [
+        [
+            one.name,
+            f"{one.tags:,}",
+            f"{one.revisions:,}",
+            f"{one.revisions_condemned:,}",
+            size(one.pushed_bytes),
+            size(one.exclusive_bytes),
+            "frozen" if one.frozen else size(one.freed_bytes) + (", all" if one.gone else ""),
+        ]
+        for one in ordered[:_REPOSITORIES]
+    ]
+    hidden = len(ordered) - _REPOSITORIES
+    more = f"... and {hidden:,} more repositories; --format json lists them all\n" if hidden > 0 else ""
+    return _table(rows, left=(0,)) + more
+
+
+def _largest(report: Report) -> str:
+    if not report.largest:
+        return ""
+    rows = [["largest condemned blobs", "size", "why", "linked from"]]
+    for blob in report.largest:
+        rows.append([blob.digest[:19], size(blob.bytes), _REASONS[blob.reason], ", ".join(blob.repositories)])
+    return _table(rows, left=(0, 2, 3))
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return ""
+    lines = ["Findings"]
+    for finding in findings[:_FINDINGS]:
+        where = finding.key or finding.repository or ""
+        times = f" ({finding.count:,} such keys)" if finding.count > 1 else ""
+        lines.append(f"  {finding.code}: {where}: {finding.message}{times}")
+    if len(findings) > _FINDINGS:
+        lines.append(f"  ... and {len(findings) - _FINDINGS:,} more; --format json lists them all")
+    if any(finding.code.startswith("damaged") for finding in findings):
+        lines.append("  Repositories with damage are frozen: nothing of theirs is deleted until it is mended.")
+    return "\n".join(lines) + "\n"
+
+
+def _conclusion(report: Report) -> str:
+    if report.refused:
+        return ""
+    if not sum(amount.count for amount in report.totals.condemned.values()):
+        return "Nothing to delete.\n"
+    if report.plan is None:
+        return ""
+    return f"Next: put the registry into read-only mode, then\n  regsweep apply {report.plan} --registry URL\n"
+
+
+def _table(rows: Sequence[Sequence[str]], *, left: Iterable[int]) -> str:
+    """Align columns, `left` ones to the left."""
+    flush = frozenset(left)
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if at in flush else cell.rjust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines) + "\n"

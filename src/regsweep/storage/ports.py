@@ -1,0 +1,145 @@
+"""What the core asks of a store.
+
+Every key is relative to `docker/registry/v2` unless said otherwise. Of all errors only `NotFoundError`, or the `None`
+that stands for it in a bulk answer, means absent; anything else an adapter raises stops the run.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Keys of a listing that share what stands before and after their names: `prefix + name + suffix`.
+
+    A name that ends in `/` is an empty directory, or a directory marker object.
+    """
+
+    prefix: str
+    names: Sequence[str]
+    suffix: str = ""
+    sizes: Sequence[int]
+    """Bytes of each."""
+    modified: Sequence[int]
+    """Modification time of each, in microseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A key to delete, as it was when it was listed."""
+
+    key: str
+    size: int
+    modified: int
+
+
+class Result(StrEnum):
+    """What became of a deletion."""
+
+    DELETED = "deleted"
+    ABSENT = "absent"
+    """It was gone already: as good as deleted."""
+    CHANGED = "changed"
+    """It is not what was listed any more, and stays."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome for one target; `error` says why, where it failed."""
+
+    result: Result
+    error: str = ""
+
+
+class Scope(StrEnum):
+    """How much of the tree a listing covers."""
+
+    ALL = "all"
+    LINKS = "links"
+    """Only `repositories/`, without uploads."""
+
+
+class Lists(Protocol):
+    """A store whose keys can be listed, in shards that are listed independently of each other."""
+
+    def shards(self, scope: Scope) -> Iterator[str]:
+        """Name prefixes which together cover every key in the scope, each key once."""
+        ...
+
+    def pages(self, shard: str) -> Iterator[Page]:
+        """List every key below one shard. A shard that does not exist any more has no pages."""
+        ...
+
+
+class Reads(Protocol):
+    """A store whose small objects can be read."""
+
+    def read(self, prefix: str, names: Sequence[str], suffix: str, *, limit: int) -> Iterator[bytes | None]:
+        """Read at most `limit` bytes of each `prefix + name + suffix`, in order; `None` where there is no such key."""
+        ...
+
+    def has(self, path: str) -> bool:
+        """Whether an object exists; `path` is relative to the root directory, not to the tree."""
+        ...
+
+
+class Deletes(Protocol):
+    """A store whose keys can be deleted."""
+
+    batch: int
+    """How many targets one call takes at most: what a stop request may have to wait for."""
+
+    def prepare(self) -> None:
+        """Show that deleting will be possible, without deleting anything.
+
+        Raises:
+            ReadOnlyError: the storage is mounted or served read-only.
+            DeniedError: this user may not delete there.
+        """
+        ...
+
+    def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
+        """Delete each target that is still what was listed; one outcome each, in order, as it comes to be."""
+        ...
+
+    def remove_directories(self, keys: Sequence[str]) -> Iterator[Outcome]:
+        """Remove each directory that is empty, in the order given; one that is not is `CHANGED` and stays."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What stands in the storage under a lock's key."""
+
+    content: bytes
+    token: object = field(repr=False)
+    """The store's own mark of this very object, by which it is removed only if nobody replaced it."""
+
+
+class Locks(Protocol):
+    """A store in which a key can be created only if absent."""
+
+    def create_lock(self, content: bytes) -> Held | None:
+        """Create the lock, or return `None` when it exists. On a full disk the lock may hold nothing."""
+        ...
+
+    def read_lock(self) -> Held | None:
+        """Read the lock, or return `None` when there is none."""
+        ...
+
+    def remove_lock(self, held: Held) -> bool:
+        """Remove the lock if it is still the one given; return whether it was."""
+        ...
+
+
+class Store(Lists, Reads, Deletes, Locks, Protocol):
+    """All capabilities of one store, as an adapter gives them.
+
+    A store can be pickled: each worker process opens its own connection when it gets a copy.
+    """
+
+    url: str
+    """The store as a user writes it; without secrets."""

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Installs the servers and clients that the tests of a real registry use: Debian's docker-registry and skopeo.
+# Says nothing and changes nothing when they are there.
+set -euo pipefail
+
+readonly policy=/usr/sbin/policy-rc.d
+log=
+
+fail() {
+  printf 'install.sh: %s\n' "$1" >&2
+  exit 1
+}
+
+installed() {
+  [[ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" == installed ]]
+}
+
+clean_up() {
+  [[ -z "$log" ]] || rm -f "$log"
+  [[ -z "${own_policy:-}" ]] || rm -f "$policy"
+}
+
+apt() {
+  DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" >"$log" 2>&1 ||
+    fail "apt-get $1 failed: $(grep -m1 '^E:' "$log" || tail -n 1 "$log")"
+}
+
+command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+  fail "needs Debian or a system like it: docker-registry and skopeo come from its packages"
+
+missing=()
+for package in docker-registry skopeo; do
+  installed "$package" || missing+=("$package")
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+[[ $EUID -eq 0 ]] || fail "run it as root: ${missing[*]} must be installed"
+
+trap clean_up EXIT
+log=$(mktemp)
+# Without a policy the package starts a registry on every address, port 5000, while it is being installed.
+if [[ ! -e "$policy" ]]; then
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  own_policy=yes
+  chmod 755 "$policy"
+fi
+apt update
+apt install --yes --no-install-recommends "${missing[@]}"
+
+# A registry that was there before is its owner's affair; the one that just came is for tests alone.
+if [[ " ${missing[*]} " == *" docker-registry "* ]]; then
+  if [[ -d /run/systemd/system ]]; then
+    systemctl --quiet disable --now docker-registry >"$log" 2>&1 || fail "cannot stop the service: $(tail -n 1 "$log")"
+  else
+    service docker-registry stop >"$log" 2>&1 || true # not started is what is wanted
+    update-rc.d docker-registry disable >"$log" 2>&1 || fail "cannot disable the service: $(tail -n 1 "$log")"
+  fi
+fi
