@@ -60,15 +60,18 @@ class Handle:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return cls(descriptor, "", device=None if cross_mounts else os.fstat(descriptor).st_dev)
 
-    def enter(self, name: str) -> "Handle":
+    def enter(self, name: str, *, trusted: bool = False) -> "Handle":
         """Open a directory below this one, each component of `name` on its own.
+
+        With `trusted` all components but the last were just seen to be directories, and are not opened one by one.
 
         Raises:
             NotFoundError: it does not exist, or vanished.
             StorageError: a component is no directory, is a symbolic link or a mount point, or cannot be opened.
         """
+        name = name.strip("/")
         fd = self.fd
-        for component in name.strip("/").split("/"):
+        for component in (name,) if trusted else name.split("/"):
             try:
                 deeper = os.open(component, _DIRECTORY, dir_fd=fd)
             except OSError as error:
@@ -79,12 +82,13 @@ class Handle:
                 if fd != self.fd:
                     os.close(fd)
             fd = deeper
-        handle = Handle(fd, f"{self.prefix}{name.strip('/')}/", device=self.device)
-        try:
-            self.check_device(os.fstat(fd).st_dev, handle.prefix)
-        except BaseException:
-            os.close(fd)
-            raise
+        handle = Handle(fd, f"{self.prefix}{name}/", device=self.device)
+        if self.device is not None:
+            try:
+                self.check_device(os.fstat(fd).st_dev, handle.prefix)
+            except BaseException:
+                os.close(fd)
+                raise
         return handle
 
     def check_device(self, device: int, key: str) -> None:
@@ -117,6 +121,22 @@ class Handle:
             raise translate(error, key=self.prefix) from error
         return directories, others
 
+    def is_directory(self, name: str, *, holding: int | None = None) -> bool:
+        """Whether `name` is a directory, with `holding` subdirectories if that is given.
+
+        Most file systems count a directory's subdirectories among its links, two more than there are; on others the
+        answer to the second question is no.
+
+        Raises:
+            StorageError: it is a symbolic link, or cannot be told.
+        """
+        found = self._stat_one(name)
+        if found is None:
+            return False
+        if stat.S_ISLNK(found.st_mode):
+            raise symbolic_link(self.prefix + name)
+        return stat.S_ISDIR(found.st_mode) and holding in (None, found.st_nlink - 2)
+
     def stat(self, names: list[str], suffix: str) -> list[os.stat_result | None]:
         """Stat each `name + suffix`; `None` where there is no such file.
 
@@ -130,7 +150,10 @@ class Handle:
         except OSError:
             # Which name it was, only a second look can tell.
             results = [self._stat_one(name + suffix) for name in names]
-        if not {(found.st_mode >> 12, found.st_dev) for found in results if found} <= {(_REGULAR, self.device)}:
+        # Told apart by sets, for there may be a million of them and nearly always there is but one kind.
+        if not {found.st_mode >> 12 for found in results if found} <= {_REGULAR} or (
+            self.device is not None and not {found.st_dev for found in results if found} <= {self.device}
+        ):
             for name, found in zip(names, results, strict=True):
                 if found:
                     self._check_file(found, self.prefix + name + suffix)
@@ -181,10 +204,10 @@ class Handle:
 
 
 @contextmanager
-def entered(parent: Handle, name: str) -> Iterator[Handle | None]:
-    """Open a directory, or give `None` when it vanished."""
+def entered(parent: Handle, name: str, *, trusted: bool = False) -> Iterator[Handle | None]:
+    """Open a directory, or give `None` when it vanished; see `Handle.enter`."""
     try:
-        handle = parent.enter(name)
+        handle = parent.enter(name, trusted=trusted)
     except NotFoundError:
         yield None
         return

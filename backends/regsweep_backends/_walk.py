@@ -8,20 +8,25 @@ listing and closing every directory. Where the file is not there, the directory 
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
+from operator import attrgetter
 
 from regsweep.storage.ports import Page, Scope
 from regsweep_backends._descriptors import Handle, entered
 from regsweep_backends._spread import spread
 
 
-def _page(prefix: str, names: list[str], suffix: str, states: list[os.stat_result]) -> Iterator[Page]:
+_state = attrgetter("st_size", "st_mtime_ns")
+
+
+def _page(prefix: str, names: Sequence[str], suffix: str, states: Sequence[os.stat_result]) -> Iterator[Page]:
     if names:
+        sizes, nanoseconds = zip(*map(_state, states), strict=True)
         yield Page(
             prefix=prefix,
             names=names,
             suffix=suffix,
-            sizes=[state.st_size for state in states],
-            modified=[state.st_mtime_ns // 1000 for state in states],
+            sizes=sizes,
+            modified=[moment // 1000 for moment in nanoseconds],
         )
 
 
@@ -108,7 +113,7 @@ def _leaves(handle: Handle, suffix: str, *, beside: str = "") -> Iterator[Page]:
     odd = [name for name, state in zip(names, found, strict=True) if state is None]
     if odd:
         names = [name for name, state in zip(names, found, strict=True) if state is not None]
-    yield from _page(handle.prefix, names, suffix, [state for state in found if state is not None])
+    yield from _page(handle.prefix, names, suffix, _present(found))
     if beside:
         exists, fd = os.access, handle.fd
         odd += [f"{name}{beside}" for name in names if exists(name + beside, os.F_OK, dir_fd=fd)]
@@ -120,38 +125,42 @@ def _leaves(handle: Handle, suffix: str, *, beside: str = "") -> Iterator[Page]:
 def _tags(handle: Handle) -> Iterator[Page]:
     tags, others = handle.children()
     yield from _files(handle, others)
+    current: list[os.stat_result] = []
     names: list[str] = []
-    states: list[os.stat_result] = []
+    entries: list[os.stat_result] = []
     odd: list[str] = []
     for tag, links in zip(tags, spread(lambda part: [_stat_tag(handle, tag) for tag in part], tags), strict=True):
         if links is None:
             odd.append(tag)
         else:
-            names += links[0]
-            states += links[1]
-    yield from _page(handle.prefix, names, "", states)
+            current.append(links[0])
+            names += [f"{tag}/index/sha256/{digest}" for digest in links[1]]
+            entries += links[2]
+    skipped = frozenset(odd)
+    yield from _page(handle.prefix, [tag for tag in tags if tag not in skipped], "/current/link", current)
+    yield from _page(handle.prefix, names, "/link", entries)
     yield from _below(handle, odd)
     if not tags and not others:
         yield from _empty(handle)
 
 
-def _stat_tag(handle: Handle, tag: str) -> tuple[list[str], list[os.stat_result]] | None:
-    """Stat the links of a tag; `None` for one that does not look as a tag does, to be listed in full."""
-    with entered(handle, tag) as top:
-        if top is None or sorted(top.children()[0]) != ["current", "index"]:
-            return None
-        with entered(top, "index") as index:
-            if index is None or index.children() != (["sha256"], []):
-                return None
-            with entered(index, "sha256") as entries:
-                if entries is None:
-                    return None
-                digests, others = entries.children()
-                found = [*top.stat(["current/link"], ""), *entries.stat(digests, "/link")]
-    states = [state for state in found if state is not None]
-    if not digests or others or len(states) < len(found):
+def _stat_tag(handle: Handle, tag: str) -> tuple[os.stat_result, list[str], list[os.stat_result]] | None:
+    """Stat a tag's current link and its history; `None` for one that does not look as a tag does."""
+    if not (handle.is_directory(f"{tag}/current") and handle.is_directory(f"{tag}/index", holding=1)):
         return None
-    return [f"{tag}/current/link", *(f"{tag}/index/sha256/{digest}/link" for digest in digests)], states
+    with entered(handle, f"{tag}/index/sha256", trusted=True) as history:
+        if history is None:
+            return None
+        digests, others = history.children()
+        entries = _present(history.stat(digests, "/link"))
+    (current,) = handle.stat([f"{tag}/current/link"], "")
+    if current is None or not digests or others or len(entries) < len(digests):
+        return None
+    return current, digests, entries
+
+
+def _present(states: list[os.stat_result | None]) -> list[os.stat_result]:
+    return [state for state in states if state is not None]
 
 
 def _everything(handle: Handle) -> Iterator[Page]:
@@ -173,7 +182,7 @@ def _below(handle: Handle, names: Sequence[str]) -> Iterator[Page]:
 def _files(handle: Handle, names: list[str]) -> Iterator[Page]:
     found = handle.stat(names, "")
     present = [name for name, state in zip(names, found, strict=True) if state is not None]
-    yield from _page(handle.prefix, present, "", [state for state in found if state is not None])
+    yield from _page(handle.prefix, present, "", _present(found))
 
 
 def _empty(handle: Handle) -> Iterator[Page]:

@@ -1,23 +1,25 @@
 """See that the registry wrote nothing since the plan: list the links again and compare."""
 
-from collections.abc import Iterator
-from itertools import islice
+from importlib.metadata import version
+from itertools import islice, takewhile
 from typing import Final
 
-from arro3.core import DataType
+import nanoarrow as na
 
 from regsweep.errors import RefusedError
-from regsweep.inventory.database import create
+from regsweep.inventory.database import Inventory, create
 from regsweep.inventory.progress import Progress
-from regsweep.inventory.scan import scan_links
+from regsweep.inventory.scan import begin, take
 from regsweep.inventory.workers import Workers
-from regsweep.plan.file import Deletion, Plan
+from regsweep.plan.condemn import DIRECTORY, ORDER
+from regsweep.plan.file import Plan
 from regsweep.plan.fingerprint import fingerprint
 from regsweep.registry.layout import Kind
-from regsweep.storage.ports import Lists
+from regsweep.storage.ports import Lists, Scope
 
 _LOAD: Final = 100_000
-LINKS: Final = frozenset({Kind.TAG, Kind.TAG_ENTRY, Kind.SIGNATURE, Kind.REVISION, Kind.LAYER_LINK})
+LINKS: Final = {str(kind): step for step, kind in enumerate(ORDER) if kind not in (Kind.UPLOAD, Kind.BLOB, DIRECTORY)}
+"""The kinds of links and their places in the order of deletion: they come before all else."""
 
 
 def check_links(plan: Plan, store: Lists, workers: Workers, progress: Progress, *, memory: str | None) -> None:
@@ -27,18 +29,15 @@ def check_links(plan: Plan, store: Lists, workers: Workers, progress: Progress, 
         RefusedError: one came, changed or vanished.
         StorageError: the links cannot be listed.
     """
+    if plan.header.engine != version("duckdb"):
+        raise RefusedError(
+            f"{plan.path}: was made with DuckDB {plan.header.engine}, here is {version('duckdb')}, and the two do not "
+            "take the same fingerprints",
+            hint="make a new plan",
+        )
     with create(memory=memory, facts={}) as inventory:
-        scan_links(store, workers, inventory, progress)
-        inventory.execute("CREATE TABLE condemned (key VARCHAR, modified TIMESTAMP)")
-        inventory.execute("CREATE TABLE loaded (key VARCHAR, modified BIGINT)")
-        deletions = _links(plan)
-        while batch := list(islice(deletions, _LOAD)):
-            inventory.load(
-                "loaded",
-                {"key": DataType.string(), "modified": DataType.int64()},
-                [[deletion.key for deletion in batch], [deletion.modified for deletion in batch]],
-            )
-        inventory.execute("INSERT INTO condemned SELECT key, make_timestamp(modified) FROM loaded")
+        take(begin(store, workers, Scope.LINKS), inventory, progress)
+        _load(plan, inventory)
         fingerprint(inventory, into="kept_links")
         found = {
             str(name): (links, mark)
@@ -62,8 +61,30 @@ def check_links(plan: Plan, store: Lists, workers: Workers, progress: Progress, 
         )
 
 
-def _links(plan: Plan) -> Iterator[Deletion]:
-    for deletion in plan.deletions():
-        if deletion.kind not in LINKS:
-            return
-        yield deletion
+def _load(plan: Plan, inventory: Inventory) -> None:
+    """Fill `condemned`, as far as fingerprints ask for it, with the links that the plan deletes."""
+    inventory.execute(
+        "CREATE TABLE listed (step TINYINT, name VARCHAR, tag VARCHAR, digest VARCHAR, modified BIGINT)"
+    )
+    columns = {"step": na.int8(), "name": na.string(), "tag": na.string(), "digest": na.string(), "modified": na.int64()}
+    links = takewhile(lambda deletion: deletion.kind in LINKS, plan.deletions())
+    while batch := list(islice(links, _LOAD)):
+        inventory.load(
+            "listed",
+            columns,
+            [
+                [LINKS[deletion.kind] for deletion in batch],
+                [deletion.repository for deletion in batch],
+                [deletion.tag for deletion in batch],
+                [deletion.digest for deletion in batch],
+                [deletion.modified for deletion in batch],
+            ],
+        )
+    inventory.execute(
+        """
+        CREATE TABLE condemned AS
+        SELECT step, repositories.id AS repository, tag, unhex(split_part(digest, ':', 2)) AS digest,
+            make_timestamp(modified) AS modified
+        FROM listed JOIN repositories USING (name)
+        """
+    )

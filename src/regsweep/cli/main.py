@@ -14,7 +14,8 @@ from typing import Final, NoReturn
 import typer
 
 from regsweep.cli import options as o
-from regsweep.errors import FAILED, RegsweepError, StoppedError, UsageError
+from regsweep.cli.streams import message
+from regsweep.errors import FAILED, RegsweepError, UsageError
 from regsweep.plan.options import Options, Untagged
 
 app = typer.Typer(
@@ -39,10 +40,10 @@ def main() -> NoReturn:
     try:
         app()
     except RegsweepError as error:
-        _say(f"error: {error.message}", error.hint)
+        message(f"error: {error.message}", error.hint)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _say("interrupted; nothing was deleted")
+        message("interrupted; nothing was deleted")
         sys.exit(FAILED)
     except BrokenPipeError:
         # Whoever read the report has seen enough.
@@ -193,8 +194,3 @@ def _rules(  # noqa: PLR0913 - one parameter for each option
 def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
-
-def _say(message: str, hint: str = "") -> None:
-    print(f"regsweep: {message}", file=sys.stderr)
-    if hint:
-        print(f"          {hint}", file=sys.stderr)

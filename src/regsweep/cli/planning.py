@@ -14,7 +14,9 @@ from regsweep.plan import brakes, file, summary
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options
 from regsweep.registry.config import parse_config
-from regsweep.report.document import Report, report
+from regsweep.cli.options import Format
+from regsweep.report.document import Report, as_json, report
+from regsweep.report.text import as_text
 from regsweep.storage.drivers import connect, connect_location
 from regsweep.storage.ports import Store
 
@@ -98,6 +100,11 @@ def make_plan(opened: Opened, options: Options, places: Places, progress: Progre
             plan=str(written) if written else None,
             refused=refused.message if refused else None,
         ), refused
+
+
+def show(report: Report, form: Format, *, prune: bool = False) -> None:
+    """Write a report to standard output."""
+    print(as_json(report) if form is Format.JSON else as_text(report, next_step=not prune))
 
 
 def _refusal(totals: summary.Totals, options: Options) -> RefusedError | None:

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from regsweep.errors import MalformedError
 from regsweep.inventory import schema
-from regsweep.inventory.rows import Rows
+from regsweep.inventory.rows import NO_TIME, Repeat, Rows
 from regsweep.registry import layout, manifest
 from regsweep.registry.digest import Digest
 from regsweep.registry.layout import Key, Kind
@@ -16,7 +16,6 @@ _NOT_HEX: Final = {ord(digit): None for digit in "0123456789abcdef"}
 _SHA256_HEX: Final = 64
 _LINK_LIMIT: Final = 256
 """Bytes to read of a link or a `startedat`: more than either holds, enough to tell."""
-_LINK_TABLES: Final = {Kind.REVISION: schema.REVISIONS, Kind.LAYER_LINK: schema.LAYER_LINKS}
 
 
 class Source(Lists, Reads, Protocol):
@@ -41,39 +40,37 @@ def collect_manifests(store: Source, digests: Sequence[str]) -> Rows:
     Raises:
         StorageError: a manifest could not be read.
     """
+    return _collect_manifests(store, digests, damaged=True)
+
+
+def collect_maybe_manifests(store: Source, digests: Sequence[str]) -> Rows:
+    """As `collect_manifests`, for blobs that need not be manifests: those that are none give no row."""
+    return _collect_manifests(store, digests, damaged=False)
+
+
+def _collect_manifests(store: Source, digests: Sequence[str], *, damaged: bool) -> Rows:
     rows = Rows()
     contents = store.read(
         "blobs/sha256/", [f"{digest[:2]}/{digest}" for digest in digests], "/data", limit=manifest.MAX_MANIFEST_BYTES + 1
     )
-    referring: list[str] = []
-    referenced: list[str] = []
-    sizes: list[int] = []
-    roles: list[int] = []
     for digest, content in zip(digests, contents, strict=True):
         if content is None:
             continue
         try:
             found = manifest.read(content, digest)
         except MalformedError as error:
-            rows.add(schema.MANIFESTS, digest, None, None, error.detail)
+            if damaged:
+                rows.add(schema.MANIFESTS, digest, None, None, error.detail)
             continue
         rows.add(schema.MANIFESTS, digest, found.kind, found.media_type, None)
         references = found.references
-        referring += [digest] * len(references)
-        referenced += [reference[0].partition(":")[2] for reference in references]
-        sizes += [reference[1] for reference in references]
-        roles += [reference[2] for reference in references]
-    rows.extend(schema.MANIFEST_REFERENCES, referring, referenced, sizes, roles)
-    return rows
-
-
-def collect_maybe_manifests(store: Source, digests: Sequence[str]) -> Rows:
-    """As `collect_manifests`, for blobs that need not be manifests: those that are none give no row."""
-    rows = collect_manifests(store, digests)
-    columns = rows.columns.get(schema.MANIFESTS.name)
-    if columns:
-        sound = [row for row in zip(*columns, strict=True) if row[-1] is None]
-        rows.columns[schema.MANIFESTS.name] = [[row[at] for row in sound] for at in range(len(columns))]
+        rows.extend(
+            schema.MANIFEST_REFERENCES,
+            Repeat(digest, len(references)),
+            [reference[0].partition(":")[2] for reference in references],
+            [reference[1] for reference in references],
+            [reference[2] for reference in references],
+        )
     return rows
 
 
@@ -83,31 +80,51 @@ class _Collector:
         self._rows = rows
 
     def page(self, page: Page) -> None:
-        names = page.names
-        first = layout.parse(page.prefix + names[0] + page.suffix)
-        if first and first.digest and first.digest.hex == names[0] and _all_sha256(names):
-            if first.kind is Kind.BLOB:
-                if all(name.startswith(names[0][:2]) for name in names):
-                    self._rows.extend(schema.BLOBS, names, page.sizes, page.modified)
-                    return
-            elif first.kind in _LINK_TABLES and all(size == layout.LINK_BYTES for size in page.sizes):
-                self._links(first, page)
-                return
-        self._one_by_one(page)
-
-    def _links(self, first: Key, page: Page) -> None:
-        """Many well-sized links named by sha256 in one directory."""
-        repositories = [first.repository] * len(page.names)
-        if first.kind is Kind.LAYER_LINK:
-            # The name decides what such a link can serve: a client checks what it gets against it.
-            # See docs/decisions/0003-which-links-are-read.md.
-            self._rows.extend(schema.LAYER_LINKS, repositories, page.names, page.names, page.modified)
-            return
-        contents = self._store.read(page.prefix, page.names, page.suffix, limit=layout.LINK_BYTES + 1)
-        if all(content == b"sha256:" + name.encode() for name, content in zip(page.names, contents, strict=True)):
-            self._rows.extend(schema.REVISIONS, repositories, page.names, page.modified)
-        else:
+        """Take in a page: at once where all its keys are of one kind and as they should be, else one by one."""
+        first = layout.parse(page.prefix + page.names[0] + page.suffix)
+        if first is None or not self._at_once(first, page):
             self._one_by_one(page)
+
+    def _at_once(self, first: Key, page: Page) -> bool:
+        names = page.names
+        if first.kind is Kind.BLOB:
+            shard = names[0][:2]
+            if not _all_sha256(names) or not all(name.startswith(shard) for name in names):
+                return False
+            self._rows.extend(schema.BLOBS, names, page.sizes, page.modified)
+            return True
+        if any(size != layout.LINK_BYTES for size in page.sizes):
+            return False
+        repository = Repeat(first.repository, len(names))
+        match first.kind:
+            case Kind.LAYER_LINK if _all_sha256(names):
+                # The name decides what such a link can serve: a client checks what it gets against it.
+                # See docs/decisions/0003-which-links-are-read.md.
+                self._rows.extend(schema.LAYER_LINKS, repository, names, names, page.modified)
+            case Kind.REVISION if _all_sha256(names):
+                if self._contents(page) != [b"sha256:" + name.encode() for name in names]:
+                    return False
+                self._rows.extend(schema.REVISIONS, repository, names, page.modified)
+            case Kind.TAG if page.suffix == "/current/link" and all(map(layout.is_tag, names)):
+                links = b"".join(content or b"" for content in self._contents(page)).decode("ascii", "replace")
+                digests = links.split("sha256:")[1:]
+                if len(digests) != len(names) or not _all_sha256(digests):
+                    return False
+                self._rows.extend(schema.TAGS, repository, names, digests, page.modified)
+            case Kind.TAG_ENTRY if page.suffix == "/link":
+                parts = [name.split("/index/sha256/") for name in names]
+                if not all(len(part) == 2 and layout.is_tag(part[0]) for part in parts):  # noqa: PLR2004 - tag and digest
+                    return False
+                tags, digests = [part[0] for part in parts], [part[1] for part in parts]
+                if not _all_sha256(digests):
+                    return False
+                self._rows.extend(schema.TAG_ENTRIES, repository, tags, digests, page.modified)
+            case _:
+                return False
+        return True
+
+    def _contents(self, page: Page) -> list[bytes | None]:
+        return list(self._store.read(page.prefix, page.names, page.suffix, limit=_LINK_LIMIT))
 
     def _one_by_one(self, page: Page) -> None:
         texts = [page.prefix + name + page.suffix for name in page.names]
@@ -125,7 +142,7 @@ class _Collector:
             elif key.kind is Kind.BLOB and key.digest:
                 self._rows.add(schema.BLOBS, key.digest.hex, size, modified)
             elif key.kind is Kind.UPLOAD:
-                started = _started(contents.get(at) or b"") if key.part == "startedat" else None
+                started = _started(contents.get(at) or b"") if key.part == "startedat" else NO_TIME
                 self._rows.add(schema.UPLOADS, key.repository, key.upload, key.part, size, modified, started)
             else:
                 self._link(key, contents.get(at), modified)
@@ -196,12 +213,12 @@ def _all_sha256(names: Sequence[str]) -> bool:
     return all(len(name) == _SHA256_HEX for name in names) and not "".join(names).translate(_NOT_HEX)
 
 
-def _started(content: bytes) -> int | None:
-    """An upload's `startedat`, in microseconds since 1970, or `None` when it is no RFC 3339 time."""
+def _started(content: bytes) -> int:
+    """An upload's `startedat`, in microseconds since 1970, or `NO_TIME` when it is no RFC 3339 time."""
     try:
         moment = datetime.fromisoformat(content.decode("ascii").strip())
     except (UnicodeDecodeError, ValueError):
-        return None
+        return NO_TIME
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)
 
 

@@ -2,27 +2,29 @@
 
 import json
 import os
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, cast
+from typing import Final
 
 import duckdb
-from arro3.core import Array, DataType, RecordBatch, Table
+import nanoarrow as na
+from nanoarrow.c_array import CArray
 
 from regsweep.errors import RegsweepError, UsageError
 from regsweep.inventory import schema
-from regsweep.inventory.rows import Rows, Value
+from regsweep.inventory.rows import Column, Digests, Integers, Repositories, Rows, Texts
 from regsweep.registry import layout
 
 _FLUSH_ROWS: Final = 100_000
-_SCALARS: Final = {
-    schema.Type.DIGEST: DataType.string(),
-    schema.Type.TEXT: DataType.string(),
-    schema.Type.INTEGER: DataType.int64(),
-    schema.Type.TIME: DataType.int64(),
-    schema.Type.REPOSITORY: DataType.int64(),
+_KINDS: Final = {
+    schema.Type.DIGEST: na.binary(),
+    schema.Type.TEXT: na.string(),
+    schema.Type.INTEGER: na.int64(),
+    schema.Type.TIME: na.int64(),
+    schema.Type.REPOSITORY: na.int32(),
 }
 
 Parameters = Sequence[object] | dict[str, object]
@@ -37,7 +39,7 @@ class Inventory:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
-        self._pending: dict[str, list[list[Value]]] = {}
+        self._pending = Rows()
         self._repositories: dict[str, int] = {}
         self._named = 0
         """How many of the repositories stand in their table already."""
@@ -45,22 +47,20 @@ class Inventory:
     def add(self, rows: Rows) -> None:
         """Take rows over; `flush` puts the last of them into the tables."""
         for table in schema.TABLES:
-            if columns := rows.columns.get(table.name):
-                for at, (_, kind) in enumerate(table.columns):
-                    if kind is schema.Type.REPOSITORY:
-                        columns[at] = self._numbers(cast("list[str | None]", columns[at]))
-                pending = self._pending.setdefault(table.name, [[] for _ in table.columns])
-                for column, more in zip(pending, columns, strict=True):
-                    column += more
-                if len(pending[0]) >= _FLUSH_ROWS:
-                    self._write(table)
+            if self._pending.merge(rows, table) >= _FLUSH_ROWS:
+                self._write(table)
 
     def flush(self) -> None:
         """Write out every row that `add` took, and every repository's name."""
-        # Naming the repositories may add damage, so they go first.
-        self._write_repositories()
+        for name in list(self._repositories)[self._named :]:
+            if not layout.is_servable(name):
+                self._pending.add(schema.DAMAGE, name, f"repositories/{name}/", "no client can name this repository")
         for table in schema.TABLES:
             self._write(table)
+        names = list(self._repositories)[self._named :]
+        numbers = range(self._named, self._named + len(names))
+        self.load("repositories", {"id": na.int32(), "name": na.string()}, [list(numbers), names])
+        self._named += len(names)
 
     def execute(self, statement: str, parameters: Parameters = ()) -> None:
         """Run a statement for its effect."""
@@ -86,44 +86,42 @@ class Inventory:
         (row,) = self.rows(query, parameters)
         return row
 
-    def load(self, name: str, columns: dict[str, DataType], values: Sequence[Sequence[object]]) -> None:
+    def load(self, name: str, columns: dict[str, na.Schema], values: Sequence[Sequence[object]]) -> None:
         """Append columns of plain values to a table of the caller's own."""
-        batch = _relation(list(columns), [Array(v, type=t) for v, t in zip(values, columns.values(), strict=True)])  # noqa: F841 - DuckDB finds it by name
-        self._connection.execute(f"INSERT INTO {name} SELECT * FROM batch")  # noqa: S608 - the caller's own table
-
-    def _numbers(self, names: list[str | None]) -> list[Value]:
-        known = self._repositories
-        numbers: list[Value] = []
-        for name in names:
-            if name is None:
-                numbers.append(None)
-            else:
-                number = known.get(name)
-                if number is None:
-                    number = known[name] = len(known)
-                numbers.append(number)
-        return numbers
-
-    def _write_repositories(self) -> None:
-        names = list(self._repositories)[self._named :]
-        if not names:
-            return
-        rows = Rows()
-        for name in names:
-            if not layout.is_servable(name):
-                rows.add(schema.DAMAGE, name, f"repositories/{name}/", "no client can name this repository")
-        self.add(rows)
-        numbers = list(range(self._named, self._named + len(names)))
-        self.load("repositories", {"id": DataType.int64(), "name": DataType.string()}, [numbers, names])
-        self._named += len(names)
+        arrays = [na.c_array(list(v), kind) for v, kind in zip(values, columns.values(), strict=True)]
+        self._append(f"INSERT INTO {name} SELECT * FROM batch", columns, arrays)  # noqa: S608 - the caller's own table
 
     def _write(self, table: schema.Table) -> None:
-        columns = self._pending.pop(table.name, None)
-        if not columns or not columns[0]:
-            return
-        arrays = [Array(values, type=_SCALARS[kind]) for values, (_, kind) in zip(columns, table.columns, strict=True)]
-        batch = _relation([name for name, _ in table.columns], arrays)  # noqa: F841 - DuckDB finds it by name
-        self._connection.execute(table.insert())
+        columns = self._pending.columns.pop(table.name, None)
+        if columns and len(columns[-1]):
+            kinds = {name: _KINDS[kind] for name, kind in table.columns}
+            self._append(table.insert(), kinds, [self._array(column) for column in columns])
+
+    def _append(self, statement: str, columns: dict[str, na.Schema], arrays: list[CArray]) -> None:
+        length = len(arrays[0])
+        batch = na.Array(  # noqa: F841 - DuckDB finds it by name
+            na.c_array_from_buffers(na.struct(columns), length, [None], children=arrays)
+        )
+        self._connection.execute(statement)
+
+    def _array(self, column: Column) -> CArray:
+        match column:
+            case Digests():
+                return na.c_array_from_buffers(na.binary(), len(column), [None, column.ends(), column.raw])
+            case Integers():
+                return na.c_array_from_buffers(na.int64(), len(column), [None, column.values])
+            case Texts():
+                return na.c_array(column.values, na.string())
+            case Repositories():
+                return self._numbered(column)
+
+    def _numbered(self, column: Repositories) -> CArray:
+        known = self._repositories
+        numbers = array("i")
+        for name, count in zip(column.names, column.counts, strict=True):
+            number = -1 if name is None else known.setdefault(name, len(known))
+            numbers.extend([number] * count)
+        return na.c_array_from_buffers(na.int32(), len(numbers), [None, numbers])
 
 
 @contextmanager
@@ -176,10 +174,6 @@ def _open(path: Path | None, scratch: str, memory: str | None) -> duckdb.DuckDBP
 def _default_memory() -> str:
     quarter = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
     return f"{min(quarter, 2 << 30) >> 20}MiB"
-
-
-def _relation(names: list[str], arrays: list[Array]) -> Table:
-    return Table.from_batches([RecordBatch.from_arrays(arrays, names=names)])
 
 
 def _first_line(error: Exception) -> str:

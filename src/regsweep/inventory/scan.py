@@ -1,16 +1,20 @@
 """Scan a store into an inventory: list every shard, then fetch each manifest once."""
 
-from typing import Final, cast
-
-from arro3.core import DataType
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
 
 from regsweep.inventory import schema
 from regsweep.inventory.collect import chunks, collect_manifests, collect_maybe_manifests, collect_shard
-from regsweep.inventory.database import Inventory
 from regsweep.inventory.progress import Progress
-from regsweep.inventory.workers import Workers
+from regsweep.inventory.rows import Rows
+from regsweep.inventory.workers import Task, Workers
 from regsweep.registry.manifest import MAX_MANIFEST_BYTES, Role
 from regsweep.storage.ports import Lists, Scope
+
+if TYPE_CHECKING:
+    # DuckDB takes longer to import than a listing to begin: who holds an inventory has imported it.
+    from regsweep.inventory.database import Inventory
 
 _MANIFESTS_PER_TASK: Final = 500
 
@@ -31,8 +35,35 @@ _MAYBE_MANIFESTS: Final = f"""
 """  # noqa: S608 - numbers of this package alone
 
 
-def scan(store: Lists, workers: Workers, inventory: Inventory, progress: Progress) -> None:
-    """Take in all that the store holds.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A listing under way: so many shards, and their rows as they come."""
+
+    shards: int
+    results: Iterator[tuple[Task, Rows]]
+
+
+def begin(store: Lists, workers: Workers, scope: Scope) -> Listing:
+    """Begin to list a store; `take` brings it to its end."""
+    shards = list(store.shards(scope))
+    return Listing(len(shards), workers.run(collect_shard, shards))
+
+
+def take(listing: Listing, inventory: "Inventory", progress: Progress) -> None:
+    """Take in what a listing tells.
+
+    Raises:
+        StorageError: something could not be listed or read; the inventory is incomplete and must not be used.
+    """
+    with progress.stage("listing the storage", unit="shards", total=listing.shards) as bar:
+        for _, rows in listing.results:
+            inventory.add(rows)
+            bar.advance(1, size=rows.sum(schema.BLOBS, "bytes"))
+    inventory.flush()
+
+
+def scan(listing: Listing, workers: Workers, inventory: "Inventory", progress: Progress) -> None:
+    """Take in all that a store holds, given a listing of it that was begun.
 
     When this returns, every shard was listed to its end and every revision's manifest was read, or is known to be
     missing by the store's own word.
@@ -40,38 +71,23 @@ def scan(store: Lists, workers: Workers, inventory: Inventory, progress: Progres
     Raises:
         StorageError: something could not be listed or read; the inventory is incomplete and must not be used.
     """
-    scan_links(store, workers, inventory, progress, scope=Scope.ALL)
+    take(listing, inventory, progress)
     digests = _digests(inventory, "SELECT DISTINCT digest FROM revisions")
     with progress.stage("reading manifests", unit="manifests", total=len(digests)) as bar:
         for task, rows in workers.run(collect_manifests, chunks(digests, _MANIFESTS_PER_TASK)):
             inventory.add(rows)
             bar.advance(len(task))
     inventory.flush()
-    inventory.execute("CREATE TABLE tried (digest BLOB)")
     while digests := _digests(inventory, _MAYBE_MANIFESTS):
+        tried = Rows()
+        tried.extend(schema.TRIED, digests)
+        inventory.add(tried)
         for _, rows in workers.run(collect_maybe_manifests, chunks(digests, _MANIFESTS_PER_TASK)):
             inventory.add(rows)
         inventory.flush()
-        inventory.load("tried", {"digest": DataType.binary()}, [[bytes.fromhex(digest) for digest in digests]])
 
 
-def scan_links(
-    store: Lists, workers: Workers, inventory: Inventory, progress: Progress, *, scope: Scope = Scope.LINKS
-) -> None:
-    """Take in what a listing tells, of the links alone or of all there is.
-
-    Raises:
-        StorageError: something could not be listed or read; the inventory is incomplete and must not be used.
-    """
-    shards = list(store.shards(scope))
-    with progress.stage("listing the storage", unit="shards", total=len(shards)) as bar:
-        for _, rows in workers.run(collect_shard, shards):
-            inventory.add(rows)
-            bar.advance(1, size=sum(cast("list[int]", rows.columns.get(schema.BLOBS.name, [[], []])[1])))
-    inventory.flush()
-
-
-def _digests(inventory: Inventory, query: str) -> list[str]:
+def _digests(inventory: "Inventory", query: str) -> list[str]:
     """The hex digits of what a query gives, in the order in which blobs lie."""
     found = inventory.rows(f"SELECT lower(hex(digest)) FROM ({query}) ORDER BY 1")  # noqa: S608 - queries of this module
     return [cast("str", digest) for (digest,) in found]

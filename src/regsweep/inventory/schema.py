@@ -38,9 +38,8 @@ class Table:
 
 
 _EXPRESSIONS: Final = {
-    Type.DIGEST: "unhex({0})",
-    Type.TIME: "make_timestamp({0})",
-    Type.REPOSITORY: "CAST({0} AS INTEGER)",
+    Type.TIME: f"make_timestamp(nullif({{0}}, {-(2**63)}))",
+    Type.REPOSITORY: "nullif({0}, -1)",
 }
 
 BLOBS: Final = Table("blobs", (("digest", Type.DIGEST), ("bytes", Type.INTEGER), ("modified", Type.TIME)))
@@ -103,6 +102,7 @@ MANIFEST_REFERENCES: Final = Table(
     "manifest_references",
     (("manifest", Type.DIGEST), ("digest", Type.DIGEST), ("bytes", Type.INTEGER), ("role", Type.INTEGER)),
 )
+TRIED: Final = Table("tried", (("digest", Type.DIGEST),))
 
 TABLES: Final = (
     BLOBS,
@@ -118,5 +118,5 @@ TABLES: Final = (
     DAMAGE,
     MANIFESTS,
     MANIFEST_REFERENCES,
+    TRIED,
 )
-LINK_TABLES: Final = (TAGS, TAG_ENTRIES, REVISIONS, SIGNATURES, LAYER_LINKS)

@@ -14,7 +14,7 @@ from regsweep.errors import RegsweepError
 from regsweep.inventory.collect import Source
 from regsweep.inventory.rows import Rows
 
-_AHEAD: Final = 4
+_AHEAD: Final = 8
 """Tasks in hand or waiting for each worker: enough to keep it busy, few enough to bound what results may pile up."""
 
 Task = str | Sequence[str]
@@ -53,29 +53,40 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
     def run(self, work: Callable[[Source, Task], Rows], tasks: Iterable[Task]) -> Iterator[tuple[Task, Rows]]:
-        """Do `work` on each task and yield its rows as they come, in no particular order; each task exactly once.
+        """Do `work` on each task and give its rows as they come, in no particular order; each task exactly once.
+
+        The first tasks begin at once, not when the first rows are asked for.
 
         Raises:
             RegsweepError: what `work` raised, or a worker died.
         """
         if self._pool is None:
-            for task in tasks:
-                yield task, work(self._store, task)
-            return
+            return ((task, work(self._store, task)) for task in tasks)
         waiting = iter(tasks)
         running: dict[Future[Rows], Task] = {}
+        self._submit(work, waiting, running)
+        return self._results(work, waiting, running)
+
+    def _results(
+        self, work: Callable[[Source, Task], Rows], waiting: Iterator[Task], running: dict[Future[Rows], Task]
+    ) -> Iterator[tuple[Task, Rows]]:
         try:
-            while True:
-                for task in islice(waiting, self._processes * _AHEAD - len(running)):
-                    running[self._pool.submit(_work, work, task)] = task
-                if not running:
-                    return
+            while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(future), future.result()
+                    task = running.pop(future)
+                    self._submit(work, waiting, running)
+                    yield task, future.result()
         except BrokenProcessPool as error:
             raise RegsweepError(
                 "a worker process died", hint="if the machine ran out of memory, give --memory less"
             ) from error
+
+    def _submit(
+        self, work: Callable[[Source, Task], Rows], waiting: Iterator[Task], running: dict[Future[Rows], Task]
+    ) -> None:
+        if self._pool:
+            for task in islice(waiting, self._processes * _AHEAD - len(running)):
+                running[self._pool.submit(_work, work, task)] = task
 
 
 def _begin(store: Source) -> None:

@@ -54,7 +54,7 @@ that dangles."""
 
 
 def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
-    """Fill the table `condemned`: kind, place in `ORDER`, repository, digest, key, bytes, modified and reason."""
+    """Fill the table `condemned`: place in `ORDER`, kind, repository, tag, digest, key, bytes, modified and reason."""
     cutoffs = options.cutoffs(now)
     cutoff = {"cutoff": cutoffs["cutoff"]}
     inventory.execute(
@@ -102,6 +102,7 @@ def _tags(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -
         Kind.TAG,
         f"SELECT * FROM ({found}) ANTI JOIN young_tags USING (repository, tag) ANTI JOIN frozen USING (repository)",  # noqa: S608 - as above
         tag="tag",
+        digest="digest",
     )
 
 
@@ -213,7 +214,7 @@ def _directories(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
     inventory.execute(
         f"""
         INSERT INTO condemned
-        SELECT {ORDER.index(DIRECTORY)}, '{DIRECTORY}', repository, NULL, NULL, key, 0, modified, '{Reason.EMPTY}'
+        SELECT {ORDER.index(DIRECTORY)}, '{DIRECTORY}', repository, '', NULL, key, 0, modified, '{Reason.EMPTY}'
         FROM directories ANTI JOIN frozen USING (repository) WHERE modified <= $cutoff
         """,  # noqa: S608 - names of this package alone
         cutoff,
@@ -233,17 +234,12 @@ def _add(
     inventory.execute(
         f"""
         INSERT INTO condemned
-        SELECT {ORDER.index(kind)}, '{kind}', repository, {fields.get("tag", "NULL")},
+        SELECT {ORDER.index(kind)}, '{kind}', repository, {fields.get("tag", "''")},
             {fields.get("digest") or fields.get("sharded") or "NULL"}, {_key(kind, fields)}, {size}, modified, reason
         FROM ({found}) found LEFT JOIN repositories ON repositories.id = found.repository
         """,  # noqa: S608 - names of this package alone
         dict(parameters or {}),
     )
-
-
-def link_key(kind: Kind) -> str:
-    """The SQL expression that builds the key of a link from its table's columns and `repositories`."""
-    return _key(kind, {name: name for name in ("tag", "digest", "revision")})
 
 
 def _key(kind: Kind, fields: dict[str, str]) -> str:

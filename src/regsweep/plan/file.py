@@ -32,6 +32,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=
     version: int
     regsweep: str
     """The version that made it."""
+    engine: str
+    """The version of DuckDB that made its fingerprints."""
     store: str
     created: datetime
     options: dict[str, object]
@@ -56,6 +58,7 @@ class Deletion(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", ta
 
     kind: str
     repository: str | None
+    tag: str
     key: str
     digest: str | None
     bytes: int
@@ -77,7 +80,7 @@ _Line = Header | RepositoryLine | FindingLine | Deletion | End
 # Every text in it was built by the layout grammar, none of whose characters needs escaping in JSON.
 _DELETIONS: Final = """
     SELECT concat('{"record":"delete","kind":"', kind, '","repository":',
-        CASE WHEN name IS NULL THEN 'null' ELSE '"' || name || '"' END, ',"key":"', key, '","digest":',
+        CASE WHEN name IS NULL THEN 'null' ELSE '"' || name || '"' END, ',"tag":"', tag, '","key":"', key, '","digest":',
         CASE WHEN digest IS NULL THEN 'null'
             ELSE '"' || CASE octet_length(digest) WHEN 32 THEN 'sha256:' WHEN 48 THEN 'sha384:' ELSE 'sha512:' END
                 || lower(hex(digest)) || '"' END,
@@ -97,8 +100,6 @@ def write(path: Path, inventory: Inventory, header: Header) -> None:
     try:
         with partial.open("wb") as file:
             _write(file, inventory, header)
-            file.flush()
-            os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -201,6 +202,7 @@ def header(store: str, options: Options, inventory: Inventory, totals: Totals, *
     return Header(
         version=VERSION,
         regsweep=version("regsweep"),
+        engine=version("duckdb"),
         store=store,
         created=created,
         options=options.document(),

@@ -5,34 +5,35 @@ deletion, after the last, and wherever a run between the two was cut off.
 """
 
 from regsweep.inventory.database import Inventory
-from regsweep.plan.condemn import link_key
+from regsweep.plan.condemn import ORDER
 from regsweep.registry.layout import Kind
 
 _TABLES = {
-    Kind.TAG: ("tags", "digest"),
-    Kind.TAG_ENTRY: ("tag_entries", "digest"),
-    Kind.REVISION: ("revisions", "digest"),
-    Kind.SIGNATURE: ("signatures", "digest"),
-    Kind.LAYER_LINK: ("layer_links", "target"),
+    Kind.TAG: "SELECT repository, tag, digest, digest AS target, modified FROM tags",
+    Kind.TAG_ENTRY: "SELECT repository, tag, digest, digest AS target, modified FROM tag_entries",
+    Kind.SIGNATURE: "SELECT repository, '' AS tag, digest, revision AS target, modified FROM signatures",
+    Kind.REVISION: "SELECT repository, '' AS tag, digest, digest AS target, modified FROM revisions",
+    Kind.LAYER_LINK: "SELECT repository, '' AS tag, digest, target, modified FROM layer_links",
 }
 
 
 def fingerprint(inventory: Inventory, *, into: str) -> None:
-    """Fill the table `into`: repository, links, and `mark`, a number that depends on each link's key, target and time.
+    """Fill the table `into`: repository, links, and `mark`, a number that depends on each link's name, target and time.
 
-    Links whose key and modification time stand in `condemned` do not count. The number is the exclusive or of MD5
-    hashes, whatever order a store lists its links in; it guards against accidents and races, not against forgery.
+    Links that stand in `condemned`, with the same modification time, do not count. The number is the exclusive or of
+    DuckDB's hashes, whatever order a store lists its links in; it guards against accidents and races, not against
+    forgery, and is the same for one version of DuckDB only.
     """
     links = " UNION ALL ".join(
-        f"SELECT {table}.repository, {link_key(kind)} AS key, {target} AS target, modified "  # noqa: S608 - names of this package alone
-        f"FROM {table} JOIN repositories ON repositories.id = {table}.repository"
-        for kind, (table, target) in _TABLES.items()
+        f"SELECT {ORDER.index(kind)} AS step, * FROM ({query})"  # noqa: S608 - words of this module alone
+        for kind, query in _TABLES.items()
     )
     inventory.execute(
         f"""
         CREATE TABLE {into} AS
         SELECT repository, count(*) AS links,
-            CAST(bit_xor(md5_number(concat_ws(' ', key, hex(target), epoch_us(modified)))) AS VARCHAR) AS mark
-        FROM ({links}) ANTI JOIN condemned USING (key, modified) GROUP BY repository
+            CAST(bit_xor(hash(step, tag, digest, target, modified)) AS VARCHAR) AS mark
+        FROM ({links}) ANTI JOIN condemned USING (step, repository, tag, digest, modified)
+        GROUP BY repository
         """  # noqa: S608 - as above
     )

@@ -68,6 +68,7 @@ _PATTERNS: Final = {
     kind: re.compile(re.sub(r"\{(\w+)\}", lambda field: f"(?P<{field[1]}>{_FIELDS[field[1]]})", template), re.ASCII)
     for kind, template in TEMPLATES.items()
 }
+_TAG: Final = re.compile(_FIELDS["tag"])
 _DIRECTORY: Final = re.compile(r"(?:blobs|repositories)/(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/)+")
 _HEX_IN_KEY: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
@@ -143,6 +144,11 @@ def repository_of(key: str) -> str:
 def digests_in(key: str) -> list[Digest]:
     """Every sha256 digest that a key spells, also in keys that do not parse: a reference, as far as one can tell."""
     return [Digest(bytes.fromhex(digits)) for digits in _HEX_IN_KEY.findall(key)]
+
+
+def is_tag(name: str) -> bool:
+    """Whether a registry takes this for a tag."""
+    return _TAG.fullmatch(name) is not None
 
 
 def is_directory(key: str) -> bool:

@@ -44,17 +44,17 @@ def size(count: float) -> str:
     return f"{count:.1f} PB"
 
 
-def as_text(report: Report) -> str:
-    """Render a report; ends with a newline."""
+def as_text(report: Report, *, next_step: bool = True) -> str:
+    """Render a report; `next_step` adds what to type next."""
     parts = [
         _heading(report),
         _totals(report),
         _repositories(report.repositories),
         _largest(report),
         _findings(report.findings),
-        _conclusion(report),
+        _conclusion(report, next_step=next_step),
     ]
-    return "\n".join(part for part in parts if part)
+    return "\n".join(part for part in parts if part).rstrip("\n")
 
 
 def _heading(report: Report) -> str:
@@ -143,12 +143,12 @@ def _findings(findings: Sequence[Finding]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _conclusion(report: Report) -> str:
+def _conclusion(report: Report, *, next_step: bool) -> str:
     if report.refused:
         return ""
     if not sum(amount.count for amount in report.totals.condemned.values()):
         return "Nothing to delete.\n"
-    if report.plan is None:
+    if report.plan is None or not next_step:
         return ""
     return f"Next: put the registry into read-only mode, then\n  regsweep apply {report.plan} --registry URL\n"
 

@@ -1,0 +1,55 @@
+# The two commands of the README, and those of everyday work. Each does its own set-up.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint types imports unit bench fixtures clean
+
+demo: $(VENV)/.demo
+	@rm -rf build/demo && mkdir -p build/demo
+	@$(BIN)/python -m fixtures.small build/demo >/dev/null
+	cd build/demo && ../../$(BIN)/regsweep plan registry --untagged delete
+
+test: lint types imports unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev
+	bash tests/servers/install.sh
+	$(BIN)/pytest -n 2
+
+bench: $(VENV)/.dev
+	bash tests/servers/install.sh
+	$(BIN)/python -m tests.benchmarks
+
+# Rewrites the committed tree: only when what it holds is to change.
+fixtures: $(VENV)/.dev
+	bash tests/servers/install.sh
+	$(BIN)/python -m fixtures.make_small
+
+$(VENV)/.made:
+	bash tests/servers/venv.sh "$(PYTHON)" $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+clean:
+	rm -rf build $(VENV)

@@ -1,0 +1,146 @@
+"""Carry plans out: the part of `apply` and `prune` that deletes."""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from regsweep.apply.executor import Proof, execute
+from regsweep.apply.guard import RegistriesReadOnly, UsersWord
+from regsweep.apply.journal import Journal
+from regsweep.apply.stop import StopRequest
+from regsweep.cli.options import Format
+from regsweep.cli.streams import message
+from regsweep.errors import RefusedError, StoppedError
+from regsweep.inventory.progress import Progress
+from regsweep.inventory.workers import Workers, cores
+from regsweep.plan import file
+from regsweep.report.text import size
+from regsweep.storage.drivers import connect_location
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """How it is to be proved that no registry writes to the storage."""
+
+    registries: list[str]
+    stopped: bool
+    user: str | None
+    authorities: Path | None
+
+    def proof(self) -> Proof:
+        """The proof that was asked for.
+
+        Raises:
+            RefusedError: none was.
+            UsageError: a URL or its credentials make no sense.
+        """
+        if self.registries:
+            return RegistriesReadOnly(
+                self.registries, user=self.user, ca_file=self.authorities, environment=os.environ
+            )
+        if self.stopped:
+            return UsersWord()
+        raise RefusedError(
+            "nothing says that the registry is read-only or stopped; what is pushed meanwhile could lose its blobs",
+            hint="add --registry URL for each registry on this storage, put into read-only mode "
+            "(storage.maintenance.readonly.enabled: true), or --registry-stopped if none runs",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a plan is carried out."""
+
+    journal: Path | None
+    break_lock: bool
+    memory: str | None
+    cross_mounts: bool
+    form: Format
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="regsweep-result"):
+    """What was done in all runs of a plan."""
+
+    version: int
+    plan: str
+    store: str
+    deletions: int
+    deleted: int
+    absent: int
+    bytes: int
+    directories: int
+    finished: datetime
+
+
+def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
+    """Carry out the plan at `path`, from where its journal says.
+
+    Raises:
+        RegsweepError: see executor.py and plan/file.py.
+    """
+    plan = file.read(path)
+    journal_path = manner.journal or path.with_name(f"{path.name}.journal")
+    with Journal(journal_path, plan.identity) as journal:
+        if journal.done:
+            _tell(plan, journal, manner.form, already=True)
+            return
+        proof = guard.proof()
+        store = connect_location(plan.header.store, cross_mounts=manner.cross_mounts)
+        stop = StopRequest(message)
+        try:
+            with stop.listening(), Workers(store, cores()) as workers:
+                execute(
+                    plan,
+                    store,
+                    workers,
+                    proof,
+                    journal,
+                    progress,
+                    stop,
+                    memory=manner.memory,
+                    break_lock=manner.break_lock,
+                )
+        except KeyboardInterrupt:
+            raise _stopped("stopped on request", journal, plan) from None
+        except StoppedError as error:
+            raise _stopped(error.message, journal, plan, error.hint) from error
+        _tell(plan, journal, manner.form, already=False)
+
+
+def _stopped(what: str, journal: Journal, plan: file.Plan, hint: str = "") -> StoppedError:
+    return StoppedError(
+        f"{what}; {journal.deleted:,} of {plan.length:,} deletions done, noted in {journal.path}",
+        hint=f"{hint}; then run the same command again to resume" if hint else "run the same command again to resume",
+    )
+
+
+def _tell(plan: file.Plan, journal: Journal, form: Format, *, already: bool) -> None:
+    if journal.done is None:
+        return
+    if form is Format.JSON:
+        done = Done(
+            version=1,
+            plan=str(plan.path),
+            store=plan.header.store,
+            deletions=plan.length,
+            deleted=journal.deleted,
+            absent=journal.absent,
+            bytes=journal.bytes,
+            directories=journal.directories,
+            finished=journal.done,
+        )
+        print(msgspec.json.format(msgspec.json.encode(done), indent=2).decode())
+        return
+    if already:
+        print(f"Nothing to do: this plan was carried out at {journal.done:%Y-%m-%d %H:%M:%S %Z}.")
+        return
+    gone = f" ({journal.absent:,} were gone already)" if journal.absent else ""
+    print(
+        f"Deleted {journal.deleted:,} keys{gone} and {journal.directories:,} empty directories; "
+        f"{size(journal.bytes)} came free.\n"
+        "Next: restart every registry on this storage before it takes pushes again, and flush its Redis cache if it has\n"
+        "one. Its cache of blob descriptors still lists what was deleted: a push would be told that layers exist."
+    )
