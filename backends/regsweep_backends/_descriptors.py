@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Self
 
 from regsweep.errors import DeniedError, NotFoundError, ReadOnlyError, StorageError
 
@@ -21,7 +21,9 @@ def translate(error: OSError, *, key: str) -> StorageError:
         case errno.ENOENT:
             return NotFoundError(f"{key}: not found", key=key)
         case errno.EACCES | errno.EPERM:
-            return DeniedError(f"{key}: {reason}", key=key, hint="run as the user that the registry runs as, or as root")
+            return DeniedError(
+                f"{key}: {reason}", key=key, hint="run as the user that the registry runs as, or as root"
+            )
         case errno.EROFS:
             return ReadOnlyError(
                 f"{key}: the storage is mounted read-only", key=key, hint="remount it writable: mount -o remount,rw ..."
@@ -48,7 +50,7 @@ class Handle:
         self.device = device
         """The only device that may be entered, or `None` for any."""
 
-    def __enter__(self) -> "Handle":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -228,4 +230,3 @@ def _is_link(name: str, fd: int) -> bool:
         return stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
     except OSError:
         return False
-

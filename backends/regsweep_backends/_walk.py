@@ -14,7 +14,6 @@ from regsweep.storage.ports import Page, Scope
 from regsweep_backends._descriptors import Handle, entered
 from regsweep_backends._spread import spread
 
-
 _state = attrgetter("st_size", "st_mtime_ns")
 
 
@@ -129,7 +128,8 @@ def _tags(handle: Handle) -> Iterator[Page]:
     names: list[str] = []
     entries: list[os.stat_result] = []
     odd: list[str] = []
-    for tag, links in zip(tags, spread(lambda part: [_stat_tag(handle, tag) for tag in part], tags), strict=True):
+    found = spread(lambda part: [_stat_tag(handle, name) for name in part], tags)
+    for tag, links in zip(tags, found, strict=True):
         if links is None:
             odd.append(tag)
         else:

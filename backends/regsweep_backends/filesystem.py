@@ -164,7 +164,7 @@ class FilesystemStore:
                 return False
             if not mine == standing == held.token:
                 return False
-            os.unlink(LOCK, dir_fd=self._top.fd)  # noqa: PTH108 - pathlib has no directory handles
+            os.unlink(LOCK, dir_fd=self._top.fd)
         except OSError as error:
             raise translate(error, key=LOCK) from error
         finally:
@@ -201,7 +201,7 @@ def _delete_one(parent: Handle, folder: str, name: str, target: Target) -> Outco
             found = os.stat(name, dir_fd=handle.fd, follow_symlinks=False)
             if found.st_size != target.size or found.st_mtime_ns // 1000 != target.modified:
                 return Outcome(Result.CHANGED, f"{target.key}: changed since it was listed")
-            os.unlink(name, dir_fd=handle.fd)  # noqa: PTH108 - pathlib has no directory handles
+            os.unlink(name, dir_fd=handle.fd)
             outcome = Outcome(Result.DELETED)
         except OSError as error:
             outcome = _outcome_of(error, target.key)
@@ -209,7 +209,7 @@ def _delete_one(parent: Handle, folder: str, name: str, target: Target) -> Outco
         # Not empty yet, or gone, or not ours to remove: the run ends with another try. Done also where the file was
         # gone already, for a run may have been cut off between the two.
         with suppress(OSError):
-            os.rmdir(folder, dir_fd=parent.fd)  # noqa: PTH106 - pathlib has no directory handles
+            os.rmdir(folder, dir_fd=parent.fd)
     return outcome
 
 

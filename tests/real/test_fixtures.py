@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+
 from fixtures.client import Client, RefusedError, pull, push, serves
 from fixtures.images import image, index
 from fixtures.ledger import Ledger, written

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from fixtures.client import Client, pull, serves
 from fixtures.ledger import written
 from fixtures.registry import Registry, garbage_collect

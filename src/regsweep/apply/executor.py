@@ -1,6 +1,7 @@
 """Carry a plan out, in its order, batch by batch."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Final, Protocol
 
@@ -16,7 +17,9 @@ from regsweep.plan.file import Deletion, Plan
 from regsweep.registry.layout import Kind
 from regsweep.storage.ports import Result, Store, Target
 
-_RESUME: Final = "run the same command again to resume"
+_KEPT: Final = 2
+"""Components of the shallowest directory that is ever removed: a registry may take it for an error to find neither
+`blobs` nor `repositories`."""
 
 
 class Proof(Protocol):
@@ -31,126 +34,108 @@ class Proof(Protocol):
         ...
 
 
-def execute(  # noqa: PLR0913 - each is a part of the run that a test replaces
-    plan: Plan,
-    store: Store,
-    workers: Workers,
-    proof: Proof,
-    journal: Journal,
-    progress: Progress,
-    stop: StopRequest,
-    *,
-    memory: str | None = None,
-    break_lock: bool = False,
-) -> None:
-    """Delete what the plan lists; done when this returns.
+@dataclass(slots=True, kw_only=True)
+class Executor:
+    """One run of a plan, and all it works with."""
 
-    Whenever this ends early, the same call resumes the plan.
+    plan: Plan
+    store: Store
+    workers: Workers
+    proof: Proof
+    journal: Journal
+    progress: Progress
+    stop: StopRequest
+    memory: str | None = None
+    """DuckDB's memory limit."""
+    break_lock: bool = False
+    _at: int = field(default=0, init=False)
+    """The number of the next deletion."""
+    _emptied: set[str] = field(default_factory=set, init=False)
+    """Directories that the deletions may leave empty, beside those that a store removes with the last key in them."""
 
-    Raises:
-        RefusedError: the registry is not proved read-only, the storage has changed, or is locked; nothing was deleted
-            by this call.
-        StoppedError: the run ended between two batches: on request, because a registry became writable, because
-            something could not be deleted, or because the storage has changed.
-        StorageError: the storage failed.
-    """
-    proof.check()
-    store.prepare()
-    with Lock(store, force=break_lock) as lock:
-        check_links(plan, store, workers, progress, memory=memory)
-        journal.start()
-        run = _Run(plan, store, journal, proof, lock, stop)
-        with progress.stage("deleting", unit="keys", total=plan.length) as bar:
-            for kind, deletions in groupby(plan.deletions(), key=lambda deletion: deletion.kind):
-                if kind == Kind.BLOB and journal.resume_at < plan.length:
-                    # Links are gone by now. What was written while they went must not lose its blobs.
-                    _recheck(plan, store, workers, progress, journal, memory)
-                if kind == DIRECTORY:
-                    run.directories(deletions, bar)
-                else:
-                    run.delete(deletions, bar)
-        run.emptied()
-        journal.finish()
+    def run(self) -> None:
+        """Delete what the plan lists; when this returns, all of it is gone.
 
+        Whenever it ends early, another run of the same plan and journal resumes.
 
-def _recheck(  # noqa: PLR0913 - as execute
-    plan: Plan, store: Store, workers: Workers, progress: Progress, journal: Journal, memory: str | None
-) -> None:
-    try:
-        check_links(plan, store, workers, progress, memory=memory)
-    except RefusedError as error:
-        if journal.deleted:
-            raise StoppedError(error.message, hint=error.hint) from error
-        raise
+        Raises:
+            RefusedError: the registry is not proved read-only, the storage has changed, or is locked; nothing was
+                deleted by this run.
+            StoppedError: the run ended between two batches: on request, because a registry became writable, because
+                something could not be deleted, or because the storage has changed.
+            StorageError: the storage failed.
+        """
+        self.proof.check()
+        self.store.prepare()
+        with Lock(self.store, force=self.break_lock) as lock:
+            self._check_links()
+            self.journal.start()
+            with self.progress.stage("deleting", unit="keys", total=self.plan.length) as bar:
+                for kind, deletions in groupby(self.plan.deletions(), key=lambda deletion: deletion.kind):
+                    if kind == DIRECTORY:
+                        self._remember(deletions, bar)
+                        continue
+                    if kind == Kind.BLOB and self.journal.resume_at < self.plan.length:
+                        # Links are gone by now. What was written while they went must not lose its blobs.
+                        self._check_links()
+                    self._delete(deletions, lock, bar)
+            self._go_on(lock)
+            self._remove_emptied()
+            self.journal.finish()
 
-
-class _Run:
-    def __init__(  # noqa: PLR0913 - as execute
-        self, plan: Plan, store: Store, journal: Journal, proof: Proof, lock: Lock, stop: StopRequest
-    ) -> None:
-        self._plan = plan
-        self._store = store
-        self._journal = journal
-        self._proof = proof
-        self._lock = lock
-        self._stop = stop
-        self._at = 0
-        """The number of the next deletion."""
-        self._emptied: set[str] = set()
-        """Directories that the deletions may have left empty, beside those that a store removes with its last key."""
-
-    def delete(self, deletions: Iterator[Deletion], bar: Bar) -> None:
-        while batch := list(islice(deletions, self._store.batch)):
+    def _delete(self, deletions: Iterator[Deletion], lock: Lock, bar: Bar) -> None:
+        while batch := list(islice(deletions, self.store.batch)):
             for deletion in batch:
                 self._emptied.add(deletion.key.rsplit("/", 2)[0])
             first, self._at = self._at, self._at + len(batch)
-            if self._at > self._journal.resume_at:
-                self._may_go_on()
-                targets = [Target(key=d.key, size=d.bytes, modified=d.modified) for d in batch]
-                with self._stop.deferred():
-                    done = self._journal.record(first, targets, list(self._store.delete(targets)))
+            if self._at > self.journal.resume_at:
+                self._go_on(lock)
+                targets = [Target(key=one.key, size=one.bytes, modified=one.modified) for one in batch]
+                with self.stop.deferred():
+                    done = self.journal.record(first, targets, list(self.store.delete(targets)))
                     self._surrender(done.troubles)
             bar.advance(len(batch), size=sum(deletion.bytes for deletion in batch))
 
-    def directories(self, deletions: Iterator[Deletion], bar: Bar) -> None:
+    def _remember(self, deletions: Iterator[Deletion], bar: Bar) -> None:
+        """Directories are removed last, together with those that the run empties."""
         for deletion in deletions:
             self._emptied.add(deletion.key.rstrip("/"))
             bar.advance(1)
 
-    def emptied(self) -> None:
+    def _remove_emptied(self) -> None:
         """Remove the directories that are empty now, the deepest first."""
         candidates: set[str] = set()
         for directory in self._emptied:
             components = directory.split("/")
-            # `blobs` and `repositories` themselves stay: a registry that finds neither may take it for an error.
-            candidates.update("/".join(components[:depth]) for depth in range(2, len(components) + 1))
+            candidates.update("/".join(components[:depth]) for depth in range(_KEPT, len(components) + 1))
         keys = sorted(candidates, key=lambda key: (-key.count("/"), key))
-        self._may_go_on()
         removed = 0
         troubles: list[Trouble] = []
-        for key, outcome in zip(keys, self._store.remove_directories(keys), strict=True):
+        for key, outcome in zip(keys, self.store.remove_directories(keys), strict=True):
             removed += outcome.result is Result.DELETED
             if outcome.result is Result.FAILED:
                 troubles.append(Trouble(key=key, result=outcome.result, error=outcome.error))
-        self._journal.directories_removed(removed, troubles)
+        self.journal.directories_removed(removed, troubles)
         self._surrender(troubles)
 
-    def _may_go_on(self) -> None:
-        self._lock.check()
+    def _check_links(self) -> None:
         try:
-            self._proof.check()
+            check_links(self.plan, self.store, self.workers, self.progress, memory=self.memory)
         except RefusedError as error:
-            raise StoppedError(f"{error.message}; stopped after {self._so_far()}", hint=error.hint or _RESUME) from error
+            if self.journal.deleted:
+                raise StoppedError(error.message, hint=error.hint) from error
+            raise
+
+    def _go_on(self, lock: Lock) -> None:
+        """Look before each batch whether there may be a next one."""
+        lock.check()
+        try:
+            self.proof.check()
+        except RefusedError as error:
+            raise StoppedError(error.message, hint=error.hint) from error
 
     def _surrender(self, troubles: list[Trouble]) -> None:
         """Stop at what could not be deleted: a link that stays must keep what it leads to."""
         if troubles:
             others = f", and {len(troubles) - 1:,} more" if len(troubles) > 1 else ""
-            raise StoppedError(
-                f"not deleted: {troubles[0].error}{others}; stopped after {self._so_far()}",
-                hint=f"{self._journal.path} names each; mend that, then {_RESUME}",
-            )
-
-    def _so_far(self) -> str:
-        return f"{self._journal.deleted:,} of {self._plan.length:,} deletions"
-
+            raise StoppedError(f"not deleted: {troubles[0].error}{others}", hint="mend that")

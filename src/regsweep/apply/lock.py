@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import msgspec
 
@@ -69,7 +70,7 @@ class Lock:
         self._force = force
         self._held: Held | None = None
 
-    def __enter__(self) -> "Lock":
+    def __enter__(self) -> Self:
         content = msgspec.json.encode(current_owner())
         self._held = self._store.create_lock(content)
         if self._held is None:

@@ -51,9 +51,7 @@ def check_links(plan: Plan, store: Lists, workers: Workers, progress: Progress, 
         if repository.links
     }
     if found != expected:
-        changed = sorted(
-            name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)
-        )
+        changed = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
         others = f" and {len(changed) - 1:,} more repositories" if len(changed) > 1 else ""
         raise RefusedError(
             f"the storage has changed since the plan was made: links in {changed[0]}{others}",
@@ -63,10 +61,14 @@ def check_links(plan: Plan, store: Lists, workers: Workers, progress: Progress, 
 
 def _load(plan: Plan, inventory: Inventory) -> None:
     """Fill `condemned`, as far as fingerprints ask for it, with the links that the plan deletes."""
-    inventory.execute(
-        "CREATE TABLE listed (step TINYINT, name VARCHAR, tag VARCHAR, digest VARCHAR, modified BIGINT)"
-    )
-    columns = {"step": na.int8(), "name": na.string(), "tag": na.string(), "digest": na.string(), "modified": na.int64()}
+    inventory.execute("CREATE TABLE listed (step TINYINT, name VARCHAR, tag VARCHAR, digest VARCHAR, modified BIGINT)")
+    columns = {
+        "step": na.int8(),
+        "name": na.string(),
+        "tag": na.string(),
+        "digest": na.string(),
+        "modified": na.int64(),
+    }
     links = takewhile(lambda deletion: deletion.kind in LINKS, plan.deletions())
     while batch := list(islice(links, _LOAD)):
         inventory.load(

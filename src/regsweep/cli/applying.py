@@ -7,12 +7,12 @@ from pathlib import Path
 
 import msgspec
 
-from regsweep.apply.executor import Proof, execute
+from regsweep.apply.executor import Executor, Proof
 from regsweep.apply.guard import RegistriesReadOnly, UsersWord
 from regsweep.apply.journal import Journal
 from regsweep.apply.stop import StopRequest
 from regsweep.cli.options import Format
-from regsweep.cli.streams import message
+from regsweep.cli.streams import message, result
 from regsweep.errors import RefusedError, StoppedError
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.workers import Workers, cores
@@ -38,9 +38,7 @@ class Guard:
             UsageError: a URL or its credentials make no sense.
         """
         if self.registries:
-            return RegistriesReadOnly(
-                self.registries, user=self.user, ca_file=self.authorities, environment=os.environ
-            )
+            return RegistriesReadOnly(self.registries, user=self.user, ca_file=self.authorities, environment=os.environ)
         if self.stopped:
             return UsersWord()
         raise RefusedError(
@@ -92,17 +90,17 @@ def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
         stop = StopRequest(message)
         try:
             with stop.listening(), Workers(store, cores()) as workers:
-                execute(
-                    plan,
-                    store,
-                    workers,
-                    proof,
-                    journal,
-                    progress,
-                    stop,
+                Executor(
+                    plan=plan,
+                    store=store,
+                    workers=workers,
+                    proof=proof,
+                    journal=journal,
+                    progress=progress,
+                    stop=stop,
                     memory=manner.memory,
                     break_lock=manner.break_lock,
-                )
+                ).run()
         except KeyboardInterrupt:
             raise _stopped("stopped on request", journal, plan) from None
         except StoppedError as error:
@@ -132,15 +130,16 @@ def _tell(plan: file.Plan, journal: Journal, form: Format, *, already: bool) -> 
             directories=journal.directories,
             finished=journal.done,
         )
-        print(msgspec.json.format(msgspec.json.encode(done), indent=2).decode())
+        result(msgspec.json.format(msgspec.json.encode(done), indent=2).decode())
         return
     if already:
-        print(f"Nothing to do: this plan was carried out at {journal.done:%Y-%m-%d %H:%M:%S %Z}.")
+        result(f"Nothing to do: this plan was carried out at {journal.done:%Y-%m-%d %H:%M:%S %Z}.")
         return
     gone = f" ({journal.absent:,} were gone already)" if journal.absent else ""
-    print(
+    result(
         f"Deleted {journal.deleted:,} keys{gone} and {journal.directories:,} empty directories; "
         f"{size(journal.bytes)} came free.\n"
-        "Next: restart every registry on this storage before it takes pushes again, and flush its Redis cache if it has\n"
-        "one. Its cache of blob descriptors still lists what was deleted: a push would be told that layers exist."
+        "Next: restart every registry on this storage before it takes pushes again, and flush its\n"
+        "Redis cache if it has one: a cache of blob descriptors still lists what was deleted, and\n"
+        "would tell clients that these layers need no push."
     )

@@ -105,9 +105,7 @@ def apply_command(  # noqa: PLR0913 - one parameter for each option
         applying.Guard(
             registries=registry or [], stopped=registry_stopped, user=registry_user, authorities=registry_ca
         ),
-        applying.Manner(
-            journal=journal, break_lock=break_lock, memory=memory, cross_mounts=cross_mounts, form=form
-        ),
+        applying.Manner(journal=journal, break_lock=break_lock, memory=memory, cross_mounts=cross_mounts, form=form),
         progress.progress(quiet=quiet),
     )
 
@@ -165,9 +163,7 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
     applying.apply(
         Path(report.plan),
         guard,
-        applying.Manner(
-            journal=journal, break_lock=break_lock, memory=memory, cross_mounts=cross_mounts, form=form
-        ),
+        applying.Manner(journal=journal, break_lock=break_lock, memory=memory, cross_mounts=cross_mounts, form=form),
         shown,
     )
 
@@ -193,4 +189,3 @@ def _rules(  # noqa: PLR0913 - one parameter for each option
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-

@@ -42,7 +42,9 @@ Store = Annotated[
 Config = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", show_default=False, help="The registry's own config.yml, in place of STORE; REGISTRY_... "
+        metavar="FILE",
+        show_default=False,
+        help="The registry's own config.yml, in place of STORE; REGISTRY_... "
         "variables of the environment override it as they do for the registry.",
     ),
 ]
@@ -56,7 +58,8 @@ UntaggedOption = Annotated[
     ),
 ]
 DeleteUntagged = Annotated[
-    bool, typer.Option("-m", help="Short for --untagged delete, as in registry garbage-collect.", rich_help_panel=_RULES)
+    bool,
+    typer.Option("-m", help="Short for --untagged delete, as in registry garbage-collect.", rich_help_panel=_RULES),
 ]
 MinAge = Annotated[
     timedelta,
@@ -157,7 +160,9 @@ RegistryUser = Annotated[
 RegistryCa = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", show_default=False, help="Trust the certificate authorities in this file.",
+        metavar="FILE",
+        show_default=False,
+        help="Trust the certificate authorities in this file.",
         rich_help_panel=_GUARD,
     ),
 ]

@@ -5,20 +5,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from regsweep.cli.options import Format
+from regsweep.cli.streams import result
 from regsweep.errors import RefusedError, UsageError
 from regsweep.inventory.database import create
 from regsweep.inventory.progress import Progress
-from regsweep.inventory.scan import scan
+from regsweep.inventory.scan import begin, scan
 from regsweep.inventory.workers import Workers, cores
 from regsweep.plan import brakes, file, summary
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options
 from regsweep.registry.config import parse_config
-from regsweep.cli.options import Format
 from regsweep.report.document import Report, as_json, report
 from regsweep.report.text import as_text
 from regsweep.storage.drivers import connect, connect_location
-from regsweep.storage.ports import Store
+from regsweep.storage.ports import Scope, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,9 @@ class Places:
     """Whether a plan is to be written at all."""
 
 
-def make_plan(opened: Opened, options: Options, places: Places, progress: Progress) -> tuple[Report, RefusedError | None]:
+def make_plan(
+    opened: Opened, options: Options, places: Places, progress: Progress
+) -> tuple[Report, RefusedError | None]:
     """Scan, decide, and write the plan unless a brake refuses it; the report says where it stands.
 
     Raises:
@@ -82,29 +85,34 @@ def make_plan(opened: Opened, options: Options, places: Places, progress: Progre
     """
     brakes.check_registry(opened.store, options, proxy=opened.proxy)
     now = datetime.now(UTC)
-    with Workers(opened.store, cores()) as workers, create(
-        places.inventory, memory=places.memory, facts={"store": opened.store.url, "scanned": now.isoformat()}
-    ) as inventory:
-        scan(opened.store, workers, inventory, progress)
-        totals = decide(inventory, options, progress, now=now)
-        header = file.header(opened.store.url, options, inventory, totals, created=now)
-        refused = _refusal(totals, options)
-        written = None
-        if places.write and refused is None and (places.output or totals.condemned):
-            written = places.output or Path(f"regsweep-{now:%Y%m%dT%H%M%SZ}.plan")
-            file.write(written, inventory, header)
-        return report(
-            header,
-            list(summary.repositories(inventory)),
-            list(summary.findings(inventory)),
-            plan=str(written) if written else None,
-            refused=refused.message if refused else None,
-        ), refused
+    with Workers(opened.store, cores()) as workers:
+        listing = begin(opened.store, workers, Scope.ALL)
+        with create(
+            places.inventory,
+            memory=places.memory,
+            facts={"store": opened.store.url, "scanned": now.isoformat(), "options": options.document()},
+        ) as inventory:
+            scan(listing, workers, inventory, progress)
+            totals = decide(inventory, options, progress, now=now)
+            header = file.header(opened.store.url, options, inventory, totals, created=now)
+            refused = _refusal(totals, options)
+            written = None
+            if places.write and refused is None and (places.output or totals.condemned):
+                written = places.output or Path(f"regsweep-{now:%Y%m%dT%H%M%SZ}.plan")
+                file.write(written, inventory, header)
+            document = report(
+                header,
+                list(summary.repositories(inventory)),
+                list(summary.findings(inventory)),
+                plan=str(written) if written else None,
+                refused=refused.message if refused else None,
+            )
+    return document, refused
 
 
 def show(report: Report, form: Format, *, prune: bool = False) -> None:
     """Write a report to standard output."""
-    print(as_json(report) if form is Format.JSON else as_text(report, next_step=not prune))
+    result(as_json(report) if form is Format.JSON else as_text(report, next_step=not prune))
 
 
 def _refusal(totals: summary.Totals, options: Options) -> RefusedError | None:

@@ -41,8 +41,13 @@ class _Bars:
         from tqdm import tqdm  # noqa: PLC0415
 
         with tqdm(
-            desc=name, total=total, unit=f" {unit}", unit_scale=total is None or total >= 10_000,  # noqa: PLR2004 - five digits
-            file=self._stream, leave=False, dynamic_ncols=True,
+            desc=name,
+            total=total,
+            unit=f" {unit}",
+            unit_scale=total is None or total >= 10_000,  # noqa: PLR2004 - five digits
+            file=self._stream,
+            leave=False,
+            dynamic_ncols=True,
         ) as bar:
             yield _Bar(bar)
 

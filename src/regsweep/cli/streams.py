@@ -3,8 +3,14 @@
 import sys
 
 
+def result(text: str) -> None:
+    """Write what the user asked for."""
+    sys.stdout.write(f"{text}\n")
+
+
 def message(text: str, hint: str = "") -> None:
     """Say something to the person at the terminal."""
-    print(f"regsweep: {text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"regsweep: {text}\n")
     if hint:
-        print(f"          {hint}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"          {hint}\n")
+    sys.stderr.flush()

@@ -51,7 +51,10 @@ def collect_maybe_manifests(store: Source, digests: Sequence[str]) -> Rows:
 def _collect_manifests(store: Source, digests: Sequence[str], *, damaged: bool) -> Rows:
     rows = Rows()
     contents = store.read(
-        "blobs/sha256/", [f"{digest[:2]}/{digest}" for digest in digests], "/data", limit=manifest.MAX_MANIFEST_BYTES + 1
+        "blobs/sha256/",
+        [f"{digest[:2]}/{digest}" for digest in digests],
+        "/data",
+        limit=manifest.MAX_MANIFEST_BYTES + 1,
     )
     for digest, content in zip(digests, contents, strict=True):
         if content is None:
@@ -86,41 +89,59 @@ class _Collector:
             self._one_by_one(page)
 
     def _at_once(self, first: Key, page: Page) -> bool:
-        names = page.names
         if first.kind is Kind.BLOB:
-            shard = names[0][:2]
-            if not _all_sha256(names) or not all(name.startswith(shard) for name in names):
-                return False
-            self._rows.extend(schema.BLOBS, names, page.sizes, page.modified)
-            return True
+            return self._blobs(page)
         if any(size != layout.LINK_BYTES for size in page.sizes):
             return False
-        repository = Repeat(first.repository, len(names))
+        repository = Repeat(first.repository, len(page.names))
         match first.kind:
-            case Kind.LAYER_LINK if _all_sha256(names):
-                # The name decides what such a link can serve: a client checks what it gets against it.
-                # See docs/decisions/0003-which-links-are-read.md.
-                self._rows.extend(schema.LAYER_LINKS, repository, names, names, page.modified)
-            case Kind.REVISION if _all_sha256(names):
-                if self._contents(page) != [b"sha256:" + name.encode() for name in names]:
-                    return False
-                self._rows.extend(schema.REVISIONS, repository, names, page.modified)
-            case Kind.TAG if page.suffix == "/current/link" and all(map(layout.is_tag, names)):
-                links = b"".join(content or b"" for content in self._contents(page)).decode("ascii", "replace")
-                digests = links.split("sha256:")[1:]
-                if len(digests) != len(names) or not _all_sha256(digests):
-                    return False
-                self._rows.extend(schema.TAGS, repository, names, digests, page.modified)
-            case Kind.TAG_ENTRY if page.suffix == "/link":
-                parts = [name.split("/index/sha256/") for name in names]
-                if not all(len(part) == 2 and layout.is_tag(part[0]) for part in parts):  # noqa: PLR2004 - tag and digest
-                    return False
-                tags, digests = [part[0] for part in parts], [part[1] for part in parts]
-                if not _all_sha256(digests):
-                    return False
-                self._rows.extend(schema.TAG_ENTRIES, repository, tags, digests, page.modified)
+            case Kind.LAYER_LINK:
+                return self._layer_links(repository, page)
+            case Kind.REVISION:
+                return self._revisions(repository, page)
+            case Kind.TAG:
+                return self._tags(repository, page)
+            case Kind.TAG_ENTRY:
+                return self._tag_entries(repository, page)
             case _:
                 return False
+
+    def _blobs(self, page: Page) -> bool:
+        shard = page.names[0][:2]
+        if not _all_sha256(page.names) or not all(name.startswith(shard) for name in page.names):
+            return False
+        self._rows.extend(schema.BLOBS, page.names, page.sizes, page.modified)
+        return True
+
+    def _layer_links(self, repository: Repeat, page: Page) -> bool:
+        # The name decides what such a link can serve, for a client checks what it gets against it: so it is not read.
+        # See docs/decisions/0003-which-links-are-read.md.
+        if not _all_sha256(page.names):
+            return False
+        self._rows.extend(schema.LAYER_LINKS, repository, page.names, page.names, page.modified)
+        return True
+
+    def _revisions(self, repository: Repeat, page: Page) -> bool:
+        if not _all_sha256(page.names) or self._contents(page) != [b"sha256:" + name.encode() for name in page.names]:
+            return False
+        self._rows.extend(schema.REVISIONS, repository, page.names, page.modified)
+        return True
+
+    def _tags(self, repository: Repeat, page: Page) -> bool:
+        if page.suffix != "/current/link" or not all(map(layout.is_tag, page.names)):
+            return False
+        links = b"".join(content or b"" for content in self._contents(page)).decode("ascii", "replace")
+        before, *digests = links.split("sha256:")
+        if before or len(digests) != len(page.names) or not _all_sha256(digests):
+            return False
+        self._rows.extend(schema.TAGS, repository, page.names, digests, page.modified)
+        return True
+
+    def _tag_entries(self, repository: Repeat, page: Page) -> bool:
+        tags, between, digests = zip(*(name.partition("/index/sha256/") for name in page.names), strict=True)
+        if page.suffix != "/link" or not all(between) or not all(map(layout.is_tag, tags)) or not _all_sha256(digests):
+            return False
+        self._rows.extend(schema.TAG_ENTRIES, repository, tags, digests, page.modified)
         return True
 
     def _contents(self, page: Page) -> list[bytes | None]:

@@ -3,13 +3,12 @@
 import json
 import os
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import duckdb
 import nanoarrow as na
 from nanoarrow.c_array import CArray
 
@@ -17,6 +16,9 @@ from regsweep.errors import RegsweepError, UsageError
 from regsweep.inventory import schema
 from regsweep.inventory.rows import Column, Digests, Integers, Repositories, Rows, Texts
 from regsweep.registry import layout
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 _FLUSH_ROWS: Final = 100_000
 _KINDS: Final = {
@@ -27,7 +29,7 @@ _KINDS: Final = {
     schema.Type.REPOSITORY: na.int32(),
 }
 
-Parameters = Sequence[object] | dict[str, object]
+Parameters = Sequence[object] | Mapping[str, object]
 
 
 class Inventory:
@@ -37,7 +39,7 @@ class Inventory:
     the names of the repositories and the rows of one batch.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: "DuckDBPyConnection") -> None:
         self._connection = connection
         self._pending = Rows()
         self._repositories: dict[str, int] = {}
@@ -138,6 +140,9 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
         UsageError: the file exists, cannot be made, or `memory` is no size.
         RegsweepError: DuckDB fails: out of memory and of disk, most likely.
     """
+    # Imported here, for it takes longer than a listing to begin: the workers of a scan list meanwhile.
+    import duckdb  # noqa: PLC0415
+
     with TemporaryDirectory(prefix="regsweep-") as scratch:
         try:
             connection = _open(path, scratch, memory)
@@ -161,9 +166,11 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
             connection.close()
 
 
-def _open(path: Path | None, scratch: str, memory: str | None) -> duckdb.DuckDBPyConnection:
+def _open(path: Path | None, scratch: str, memory: str | None) -> "DuckDBPyConnection":
     if path and path.exists():
         raise UsageError(f"{path}: exists already", hint="an inventory is written once; name a new file")
+    import duckdb  # noqa: PLC0415 - see create
+
     connection = duckdb.connect(path or ":memory:")
     connection.execute("SET temp_directory = ?", [scratch])
     connection.execute("SET memory_limit = ?", [memory or _default_memory()])

@@ -23,7 +23,7 @@ class Digests:
 
     def __init__(self) -> None:
         self.raw = bytearray()
-        self.lengths: "array[int] | None" = None
+        self.lengths: array[int] | None = None
         """Bytes of each, or `None` while all are sha256's."""
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class Digests:
     def merge(self, other: "Digests") -> None:
         """Add all of another column."""
         if self.lengths is not None or other.lengths is not None:
-            self._lengths().extend(other._lengths())
+            self._lengths().extend(other.lengths or [_SHA256_BYTES] * len(other))
         self.raw += other.raw
 
     def ends(self) -> "array[int]":

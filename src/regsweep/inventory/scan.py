@@ -2,19 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from regsweep.inventory import schema
 from regsweep.inventory.collect import chunks, collect_manifests, collect_maybe_manifests, collect_shard
+from regsweep.inventory.database import Inventory
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.rows import Rows
-from regsweep.inventory.workers import Task, Workers
+from regsweep.inventory.workers import Workers
 from regsweep.registry.manifest import MAX_MANIFEST_BYTES, Role
 from regsweep.storage.ports import Lists, Scope
-
-if TYPE_CHECKING:
-    # DuckDB takes longer to import than a listing to begin: who holds an inventory has imported it.
-    from regsweep.inventory.database import Inventory
 
 _MANIFESTS_PER_TASK: Final = 500
 
@@ -40,7 +37,7 @@ class Listing:
     """A listing under way: so many shards, and their rows as they come."""
 
     shards: int
-    results: Iterator[tuple[Task, Rows]]
+    results: Iterator[tuple[str, Rows]]
 
 
 def begin(store: Lists, workers: Workers, scope: Scope) -> Listing:
@@ -49,7 +46,7 @@ def begin(store: Lists, workers: Workers, scope: Scope) -> Listing:
     return Listing(len(shards), workers.run(collect_shard, shards))
 
 
-def take(listing: Listing, inventory: "Inventory", progress: Progress) -> None:
+def take(listing: Listing, inventory: Inventory, progress: Progress) -> None:
     """Take in what a listing tells.
 
     Raises:
@@ -62,7 +59,7 @@ def take(listing: Listing, inventory: "Inventory", progress: Progress) -> None:
     inventory.flush()
 
 
-def scan(listing: Listing, workers: Workers, inventory: "Inventory", progress: Progress) -> None:
+def scan(listing: Listing, workers: Workers, inventory: Inventory, progress: Progress) -> None:
     """Take in all that a store holds, given a listing of it that was begun.
 
     When this returns, every shard was listed to its end and every revision's manifest was read, or is known to be
@@ -87,7 +84,7 @@ def scan(listing: Listing, workers: Workers, inventory: "Inventory", progress: P
         inventory.flush()
 
 
-def _digests(inventory: "Inventory", query: str) -> list[str]:
+def _digests(inventory: Inventory, query: str) -> list[str]:
     """The hex digits of what a query gives, in the order in which blobs lie."""
     found = inventory.rows(f"SELECT lower(hex(digest)) FROM ({query}) ORDER BY 1")  # noqa: S608 - queries of this module
     return [cast("str", digest) for (digest,) in found]

@@ -3,12 +3,12 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from types import TracebackType
-from typing import Final
+from typing import Final, Self, TypeVar
 
 from regsweep.errors import RegsweepError
 from regsweep.inventory.collect import Source
@@ -17,7 +17,7 @@ from regsweep.inventory.rows import Rows
 _AHEAD: Final = 8
 """Tasks in hand or waiting for each worker: enough to keep it busy, few enough to bound what results may pile up."""
 
-Task = str | Sequence[str]
+Task = TypeVar("Task")
 
 _store: Source | None = None
 
@@ -38,7 +38,7 @@ class Workers:
         self._processes = processes
         self._pool: ProcessPoolExecutor | None = None
 
-    def __enter__(self) -> "Workers":
+    def __enter__(self) -> Self:
         if self._processes > 1:
             context = multiprocessing.get_context("fork")
             self._pool = ProcessPoolExecutor(self._processes, context, _begin, (self._store,))

@@ -69,7 +69,7 @@ def check_plan(totals: Totals, options: Options) -> None:
         raise _refused(Brake.NOTHING_KEPT, f"all {blobs:,} blobs would be deleted: nothing in the storage is in use")
     if condemned > options.max_delete * blobs and Brake.MAX_DELETE not in options.allow:
         raise RefusedError(
-            f"{condemned:,} of {blobs:,} blobs would be deleted, more than --max-delete {options.max_delete:.0%} allows",
+            f"{condemned:,} of {blobs:,} blobs would be deleted, more than --max-delete {options.max_delete:.0%}",
             hint="if the report shows what you expect, add --max-delete 100%",
         )
 

@@ -80,7 +80,8 @@ _Line = Header | RepositoryLine | FindingLine | Deletion | End
 # Every text in it was built by the layout grammar, none of whose characters needs escaping in JSON.
 _DELETIONS: Final = """
     SELECT concat('{"record":"delete","kind":"', kind, '","repository":',
-        CASE WHEN name IS NULL THEN 'null' ELSE '"' || name || '"' END, ',"tag":"', tag, '","key":"', key, '","digest":',
+        CASE WHEN name IS NULL THEN 'null' ELSE '"' || name || '"' END,
+        ',"tag":"', tag, '","key":"', key, '","digest":',
         CASE WHEN digest IS NULL THEN 'null'
             ELSE '"' || CASE octet_length(digest) WHEN 32 THEN 'sha256:' WHEN 48 THEN 'sha384:' ELSE 'sha512:' END
                 || lower(hex(digest)) || '"' END,
@@ -161,7 +162,9 @@ class Plan:
                     continue
                 deletion = decode(line)
                 if not _is_sound(deletion) or _STEPS[deletion.kind] < step:
-                    raise UsageError(f"{self.path}: lists what regsweep never deletes: {layout.printable(deletion.key)}")
+                    raise UsageError(
+                        f"{self.path}: lists what regsweep never deletes: {layout.printable(deletion.key)}"
+                    )
                 step = _STEPS[deletion.kind]
                 yield deletion
 
@@ -214,10 +217,9 @@ def header(store: str, options: Options, inventory: Inventory, totals: Totals, *
 def _header(path: Path, line: bytes) -> Header:
     try:
         document = json.loads(line)
-        is_plan = isinstance(document, dict) and document.get("record") == "plan"
     except ValueError:
-        is_plan = False
-    if not is_plan:
+        document = None
+    if not isinstance(document, dict) or document.get("record") != "plan":
         raise UsageError(f"{path}: is not a plan", hint="regsweep plan STORE writes one")
     if document.get("version") != VERSION:
         raise UsageError(

@@ -150,7 +150,10 @@ def _keep_links(inventory: Inventory, cutoff: datetime) -> None:
         """
     )
     inventory.execute(
-        "DELETE FROM unneeded_links USING blobs WHERE blobs.digest = unneeded_links.target AND blobs.modified > $cutoff",
+        """
+        DELETE FROM unneeded_links USING blobs
+        WHERE blobs.digest = unneeded_links.target AND blobs.modified > $cutoff
+        """,
         {"cutoff": cutoff},
     )
 

@@ -152,13 +152,15 @@ def is_tag(name: str) -> bool:
 
 
 def is_directory(key: str) -> bool:
-    """Whether this is the key of a directory of the tree, spelled with nothing but what distribution writes in names."""
+    """Whether this is the key of a directory below `blobs` or `repositories`, in letters that distribution uses."""
     return _DIRECTORY.fullmatch(key) is not None
 
 
 def printable(name: str) -> str:
-    """Escape what a terminal, a log or a page could take for more than text: control and bidirectional characters, and
-    bytes that are not UTF-8."""
+    """Escape what a terminal, a log or a page could take for more than text.
+
+    That is control and bidirectional characters, and bytes that are not UTF-8.
+    """
     if name.isascii() and name.isprintable():
         return name
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)

@@ -1,8 +1,8 @@
 """Manifests: what they refer to, of every kind that a registry stores. Untrusted bytes in, references or an error out.
 
-A reference that were missed here would be a blob deleted there. So every known field is read whatever the declared
-media type says, fields are matched as loosely as the registry matches them, and any doubt is an error, upon which the
-repository is frozen.
+A reference missed here is a blob deleted later. So every known field is read whatever the declared media type says,
+fields are matched as loosely as the registry matches them, and any doubt is an error, upon which the repository is
+frozen.
 
 Sources: the OCI image specification (manifest.md, image-index.md, descriptor.md; artifact.md of its 1.1 release
 candidates), Docker's "Image Manifest V 2, Schema 1" and "Schema 2", ORAS's artifact manifest; how the registry reads
@@ -105,11 +105,13 @@ def read(content: bytes, digest_hex: str) -> Manifest:
 def parse(content: bytes) -> Manifest:
     """Parse a manifest of any kind.
 
-    Every digest is returned that stands in a known field, or in a field named `digest` at any depth.
+    Every valid digest is returned that stands in a known field, or in a field named `digest` at any depth. What holds
+    no digest may go unread: a field of a known name in another case, the first of two fields of one name.
 
     Raises:
         MalformedError: `content` is not one JSON object in UTF-8, a known field has the wrong type, a descriptor has no
-            valid digest, or an object has two fields of one name. No other exception is raised.
+            valid digest, or what an object refers to depends on which of two fields of one name is read. No other
+            exception is raised.
     """
     return _parse_quickly(content) or _parse_fully(content)
 
@@ -198,8 +200,8 @@ def _are_all_digests(references: list[Reference], text: str) -> bool:
     (1) JSON writes a character of a digest as itself or as a backslash, u and its number: without the latter, every
     digest in the document stands in the text as it is. (2) `_find` looks for an algorithm's name and as many
     characters, of whatever sort, as it has digits. So it passes over a digest only inside another match, which then
-    holds that digest's "s": not if all matches hold digits only. (3) Each collected string has its own place in the text.
-    So if they are the matches, one for one, then every digest was collected, and nothing but digests.
+    holds that digest's "s": not if all matches hold digits only. (3) Each collected string has its own place in the
+    text. So if they are the matches, one for one, then every digest was collected, and nothing but digests.
     """
     found = _find(text)
     collected = list(map(_digest_of, references))
@@ -289,8 +291,10 @@ def _descriptor(entry: object, name: str, role: Role) -> Reference:
         raise MalformedError(f"{name} holds something that is not an object")
     old = name == "fslayers"
     digest = _field(entry, "blobsum" if old else "digest", take=True)
-    if not isinstance(digest, str) or not _is_digest(digest):
-        raise MalformedError(f"{name} holds something without a valid digest: {str(digest)[:100]!r}")
+    if not isinstance(digest, str):
+        raise MalformedError(f"{name} holds something without a digest")
+    if not _is_digest(digest):
+        raise MalformedError(f"{name} holds something whose digest is none: {digest[:100]!r}")
     size = None if old else _field(entry, "size")
     if size is None:
         return Reference(digest, -1, role)

@@ -123,8 +123,10 @@ def _largest(report: Report) -> str:
     if not report.largest:
         return ""
     rows = [["largest condemned blobs", "size", "why", "linked from"]]
-    for blob in report.largest:
-        rows.append([blob.digest[:19], size(blob.bytes), _REASONS[blob.reason], ", ".join(blob.repositories)])
+    rows += [
+        [blob.digest[:19], size(blob.bytes), _REASONS[blob.reason], ", ".join(blob.repositories)]
+        for blob in report.largest
+    ]
     return _table(rows, left=(0, 2, 3))
 
 
