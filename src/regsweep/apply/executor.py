@@ -12,8 +12,8 @@ from regsweep.apply.stop import StopRequest
 from regsweep.errors import RefusedError, StoppedError
 from regsweep.inventory.progress import Bar, Progress
 from regsweep.inventory.workers import Workers
-from regsweep.plan.condemn import DIRECTORY
 from regsweep.plan.file import Deletion, Plan
+from regsweep.plan.kinds import DIRECTORY
 from regsweep.registry.layout import Kind
 from regsweep.storage.ports import Result, Store, Target
 

@@ -11,9 +11,9 @@ from regsweep.inventory.database import Inventory, create
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.scan import begin, take
 from regsweep.inventory.workers import Workers
-from regsweep.plan.condemn import DIRECTORY, ORDER
 from regsweep.plan.file import Plan
 from regsweep.plan.fingerprint import fingerprint
+from regsweep.plan.kinds import DIRECTORY, ORDER
 from regsweep.registry.layout import Kind
 from regsweep.storage.ports import Lists, Scope
 

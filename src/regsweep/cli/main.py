@@ -6,7 +6,6 @@ Whatever a command needs beyond its options is imported when it runs, so that he
 import gc
 import signal
 import sys
-from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
@@ -14,6 +13,7 @@ from typing import Final, NoReturn
 import typer
 
 from regsweep.cli import options as o
+from regsweep.cli import values
 from regsweep.cli.streams import message
 from regsweep.errors import FAILED, RegsweepError, UsageError
 from regsweep.plan.options import Options, Untagged
@@ -27,9 +27,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_DAY: Final = timedelta(hours=24)
-_WEEK: Final = timedelta(hours=168)
-_MOST: Final = 0.9
+_DAY: Final = "24h"
+_WEEK: Final = "168h"
+_MOST: Final = "90%"
 
 
 def main() -> NoReturn:
@@ -75,7 +75,7 @@ def plan_command(  # noqa: PLR0913 - one parameter for each option
     report, refused = planning.make_plan(
         planning.open_source(planning.Source(store=store, config=config, cross_mounts=cross_mounts)),
         _rules(untagged, delete_untagged, min_age, upload_age, max_delete, allow),
-        planning.Places(output=output, inventory=inventory, memory=memory, write=True),
+        planning.Places(output=output, inventory=inventory, memory=values.memory(memory), write=True),
         progress.progress(quiet=quiet),
     )
     planning.show(report, form)
@@ -105,7 +105,9 @@ def apply_command(  # noqa: PLR0913 - one parameter for each option
         applying.Guard(
             registries=registry or [], stopped=registry_stopped, user=registry_user, authorities=registry_ca
         ),
-        applying.Manner(journal=journal, break_lock=break_lock, memory=memory, cross_mounts=cross_mounts, form=form),
+        applying.Manner(
+            journal=journal, break_lock=break_lock, memory=values.memory(memory), cross_mounts=cross_mounts, form=form
+        ),
         progress.progress(quiet=quiet),
     )
 
@@ -150,7 +152,7 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
     report, refused = planning.make_plan(
         planning.open_source(planning.Source(store=store, config=config, cross_mounts=cross_mounts)),
         _rules(untagged, delete_untagged, min_age, upload_age, max_delete, allow),
-        planning.Places(output=output, inventory=inventory, memory=memory, write=not dry_run),
+        planning.Places(output=output, inventory=inventory, memory=values.memory(memory), write=not dry_run),
         shown,
     )
     planning.show(report, form, prune=True)
@@ -163,7 +165,9 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
     applying.apply(
         Path(report.plan),
         guard,
-        applying.Manner(journal=journal, break_lock=break_lock, memory=memory, cross_mounts=cross_mounts, form=form),
+        applying.Manner(
+            journal=journal, break_lock=break_lock, memory=values.memory(memory), cross_mounts=cross_mounts, form=form
+        ),
         shown,
     )
 
@@ -171,18 +175,18 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
 def _rules(  # noqa: PLR0913 - one parameter for each option
     untagged: Untagged | None,
     delete_untagged: bool,  # noqa: FBT001 - as the flag is typed
-    min_age: timedelta,
-    upload_age: timedelta,
-    max_delete: float,
+    min_age: str,
+    upload_age: str,
+    max_delete: str,
     allow: list[o.Allow] | None,
 ) -> Options:
     if delete_untagged and untagged is Untagged.KEEP:
         raise UsageError("-m and --untagged keep contradict each other", hint="give one of them")
     return Options(
         untagged=Untagged.DELETE if delete_untagged else untagged or Untagged.KEEP,
-        min_age=min_age,
-        upload_age=upload_age,
-        max_delete=max_delete,
+        min_age=values.age(min_age, "--min-age"),
+        upload_age=values.age(upload_age, "--upload-age"),
+        max_delete=values.share(max_delete, "--max-delete"),
         allow=frozenset(brake.value for brake in allow or ()),
     )
 

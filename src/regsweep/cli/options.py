@@ -1,13 +1,11 @@
 """The options that commands share, each told once."""
 
-from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from regsweep.cli import values
 from regsweep.plan.options import Untagged
 
 
@@ -62,19 +60,16 @@ DeleteUntagged = Annotated[
     typer.Option("-m", help="Short for --untagged delete, as in registry garbage-collect.", rich_help_panel=_RULES),
 ]
 MinAge = Annotated[
-    timedelta,
-    typer.Option(parser=values.age, metavar="AGE", help="Delete nothing younger than this.", rich_help_panel=_RULES),
+    str,
+    typer.Option(metavar="AGE", help="Delete nothing younger than this.", rich_help_panel=_RULES),
 ]
 UploadAge = Annotated[
-    timedelta,
-    typer.Option(
-        parser=values.age, metavar="AGE", help="Delete unfinished uploads older than this.", rich_help_panel=_RULES
-    ),
+    str,
+    typer.Option(metavar="AGE", help="Delete unfinished uploads older than this.", rich_help_panel=_RULES),
 ]
 MaxDelete = Annotated[
-    float,
+    str,
     typer.Option(
-        parser=values.share,
         metavar="SHARE",
         help="Refuse a plan that deletes a larger share of the blobs.",
         rich_help_panel=_RULES,
@@ -101,7 +96,6 @@ Inventory = Annotated[
 Memory = Annotated[
     str | None,
     typer.Option(
-        parser=values.memory,
         metavar="SIZE",
         show_default="a quarter of the machine's, at most 2GiB",
         help="DuckDB's memory limit; it spills to TMPDIR beyond that.",

@@ -2,30 +2,43 @@
 
 import re
 from datetime import timedelta
+from typing import Final
 
-import typer
+from regsweep.errors import UsageError
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-def age(text: str) -> timedelta:
-    """Read an age such as `24h`, `30d` or `0`."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text.strip())
+def age(text: str, option: str) -> timedelta:
+    """Read an age such as `24h`, `30d` or `0`, given for an option.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhdw]?)", text.strip(), re.ASCII)
     if not found or (not found[2] and float(found[1])):
-        raise typer.BadParameter(f"{text!r} is no age; write 90m, 24h, 30d or 2w")
+        raise UsageError(f"{option} {text}: is no age", hint="write 90m, 24h, 30d, 2w or 0")
     return timedelta(seconds=float(found[1]) * _UNITS.get(found[2], 1))
 
 
-def share(text: str) -> float:
-    """Read a share such as `90%`, as a number from 0 to 1."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text.strip())
+def share(text: str, option: str) -> float:
+    """Read a share such as `90%`, given for an option, as a number from 0 to 1.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", text.strip(), re.ASCII)
     if not found or float(found[1]) > 100:  # noqa: PLR2004 - the whole
-        raise typer.BadParameter(f"{text!r} is no share; write 90%")
+        raise UsageError(f"{option} {text}: is no share", hint="write 90%")
     return float(found[1]) / 100
 
 
-def memory(text: str) -> str:
-    """Check a size such as `2GB` or `512MiB`."""
-    if not re.fullmatch(r"\d+(?:\.\d+)?\s*[KMGT]i?B", text.strip()):
-        raise typer.BadParameter(f"{text!r} is no size; write 512MiB or 2GB")
-    return text.strip()
+def memory(text: str | None) -> str | None:
+    """Check a size such as `2GB` or `512MiB`, given for --memory.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if text is not None and not re.fullmatch(r"\d{1,6}(?:\.\d+)?\s*[KMGT]i?B", text.strip(), re.ASCII):
+        raise UsageError(f"--memory {text}: is no size", hint="write 512MiB or 2GB")
+    return text

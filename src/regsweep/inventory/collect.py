@@ -88,13 +88,13 @@ class _Collector:
         if first is None or not self._at_once(first, page):
             self._one_by_one(page)
 
-    def _at_once(self, first: Key, page: Page) -> bool:
-        if first.kind is Kind.BLOB:
-            return self._blobs(page)
-        if any(size != layout.LINK_BYTES for size in page.sizes):
-            return False
+    def _at_once(self, first: Key, page: Page) -> bool:  # noqa: PLR0911 - one for each kind
         repository = Repeat(first.repository, len(page.names))
+        if first.kind is not Kind.BLOB and any(size != layout.LINK_BYTES for size in page.sizes):
+            return False
         match first.kind:
+            case Kind.BLOB:
+                return self._blobs(page)
             case Kind.LAYER_LINK:
                 return self._layer_links(repository, page)
             case Kind.REVISION:
@@ -103,8 +103,7 @@ class _Collector:
                 return self._tags(repository, page)
             case Kind.TAG_ENTRY:
                 return self._tag_entries(repository, page)
-            case _:
-                return False
+        return False
 
     def _blobs(self, page: Page) -> bool:
         shard = page.names[0][:2]

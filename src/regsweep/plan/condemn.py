@@ -2,59 +2,21 @@
 
 import string
 from datetime import datetime
-from enum import StrEnum
-from typing import Final
 
 from regsweep.inventory.database import Inventory
+from regsweep.plan.fingerprint import fingerprint
+from regsweep.plan.kinds import DIRECTORY, ORDER, Reason
 from regsweep.plan.mark import SUBJECT_TAG
 from regsweep.plan.options import Options, Untagged
 from regsweep.registry.layout import LINK_BYTES, TEMPLATES, Kind
 
 
-class Reason(StrEnum):
-    """Why something goes."""
-
-    UNTAGGED = "untagged"
-    """No tag that is kept reaches this revision."""
-    NO_MANIFEST = "no-manifest"
-    """The manifest's blob is gone for good: nothing can be served through this."""
-    NO_REVISION = "no-revision"
-    """The revision this names was deleted from the repository."""
-    NO_SUBJECT = "no-subject"
-    """The image that this signature, attestation or index of referrers is for is not kept."""
-    NO_TAG = "no-tag"
-    """A history of a tag that does not exist, or goes."""
-    NO_IMAGE = "no-image"
-    """No manifest kept in this repository refers to it."""
-    ABANDONED = "abandoned"
-    """An upload that was begun and not finished."""
-    UNLINKED = "unlinked"
-    """Every link to this blob goes."""
-    ORPHANED = "orphaned"
-    """Nothing links to this blob."""
-    EMPTY = "empty"
-    """A directory that holds nothing."""
-
-
-DIRECTORY: Final = "directory"
-"""The kind of a condemned empty directory, beside those of `layout.Kind`."""
-
-ORDER: Final = (
-    Kind.TAG,
-    Kind.TAG_ENTRY,
-    Kind.SIGNATURE,
-    Kind.REVISION,
-    Kind.LAYER_LINK,
-    Kind.UPLOAD,
-    Kind.BLOB,
-    DIRECTORY,
-)
-"""The one safe order of deletion: a link goes before what it leads to, so that a crash leaves orphans, never a link
-that dangles."""
-
-
 def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
-    """Fill the table `condemned`: place in `ORDER`, kind, repository, tag, digest, key, bytes, modified and reason."""
+    """Fill the tables `condemned` and `kept_links`.
+
+    `condemned` has step (the place in `ORDER`), kind, repository, tag, digest, key, bytes, modified and reason;
+    `kept_links` the number and the fingerprint of the links that each repository keeps.
+    """
     cutoffs = options.cutoffs(now)
     cutoff = {"cutoff": cutoffs["cutoff"]}
     inventory.execute(
@@ -71,6 +33,7 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
     _layer_links(inventory)
     _uploads(inventory, cutoffs)
     _blobs(inventory, cutoff)
+    fingerprint(inventory, into="kept_links")
     _directories(inventory, cutoff)
 
 
@@ -215,7 +178,10 @@ def _directories(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         f"""
         INSERT INTO condemned
         SELECT {ORDER.index(DIRECTORY)}, '{DIRECTORY}', repository, '', NULL, key, 0, modified, '{Reason.EMPTY}'
-        FROM directories ANTI JOIN frozen USING (repository) WHERE modified <= $cutoff
+        FROM directories ANTI JOIN frozen USING (repository)
+        WHERE modified <= $cutoff
+            -- Every push leaves an empty `_uploads`; it goes with its repository.
+            AND (NOT suffix(key, '/_uploads/') OR repository NOT IN (SELECT repository FROM kept_links))
         """,  # noqa: S608 - names of this package alone
         cutoff,
     )

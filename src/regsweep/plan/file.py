@@ -14,7 +14,7 @@ import msgspec
 from regsweep.errors import RegsweepError, UsageError
 from regsweep.inventory.database import Inventory
 from regsweep.plan import summary
-from regsweep.plan.condemn import DIRECTORY, ORDER
+from regsweep.plan.kinds import DIRECTORY, ORDER
 from regsweep.plan.options import Options
 from regsweep.plan.summary import Blob, Finding, Repository, Totals
 from regsweep.registry import layout

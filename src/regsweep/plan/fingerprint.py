@@ -5,7 +5,7 @@ deletion, after the last, and wherever a run between the two was cut off.
 """
 
 from regsweep.inventory.database import Inventory
-from regsweep.plan.condemn import ORDER
+from regsweep.plan.kinds import ORDER
 from regsweep.registry.layout import Kind
 
 _TABLES = {

@@ -6,8 +6,7 @@ from typing import Final
 import msgspec
 
 from regsweep.inventory.database import Inventory
-from regsweep.plan.condemn import DIRECTORY
-from regsweep.plan.fingerprint import fingerprint
+from regsweep.plan.kinds import DIRECTORY
 from regsweep.registry.layout import Kind
 
 LARGEST: Final = 10
@@ -115,7 +114,6 @@ def totals(inventory: Inventory) -> Totals:
 
 def summarise(inventory: Inventory) -> None:
     """Fill the table `repository_summary`, from which `repositories` and `totals` read."""
-    fingerprint(inventory, into="kept_links")
     inventory.execute(
         """
         CREATE TABLE linked AS
@@ -193,7 +191,8 @@ def largest(inventory: Inventory) -> list[Blob]:
         msgspec.convert(dict(zip(Blob.__struct_fields__, row, strict=True)), Blob)
         for row in inventory.rows(
             f"""
-            SELECT 'sha256:' || lower(hex(digest)), bytes, reason, list_sort(list(name) FILTER (name IS NOT NULL))[:3]
+            SELECT 'sha256:' || lower(hex(digest)), bytes, reason,
+                coalesce(list_sort(list(name) FILTER (name IS NOT NULL))[:3], [])
             FROM (FROM condemned WHERE kind = '{Kind.BLOB}' ORDER BY bytes DESC, digest LIMIT {LARGEST})
             LEFT JOIN linked USING (digest) LEFT JOIN repositories ON repositories.id = linked.repository
             GROUP BY digest, bytes, reason ORDER BY bytes DESC, digest

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
-from regsweep.plan.condemn import DIRECTORY
+from regsweep.plan.kinds import DIRECTORY
 from regsweep.plan.summary import Amount, Finding, Repository
 from regsweep.registry.layout import Kind
 from regsweep.report.document import Report

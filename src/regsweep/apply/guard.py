@@ -1,0 +1,160 @@
+"""Proof that no registry writes to the storage: by asking each one, or by the user's word."""
+
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.util import Url, make_headers, parse_url
+
+from regsweep.apply.credentials import PASSWORD_VARIABLE, Credentials, find_credentials
+from regsweep.errors import RefusedError, UsageError
+
+REPLICAS: Final = 5
+"""How often each URL is asked at first, each time on a connection of its own: a balancer may lead to several."""
+
+_PROBE: Final = "/v2/regsweep/read-only-probe/blobs/uploads/"
+_READ_ONLY: Final = 405
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
+_TIMEOUT: Final = urllib3.Timeout(connect=10.0, read=30.0)
+_CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
+
+
+class UsersWord:
+    """The user says that no registry runs."""
+
+    def check(self) -> None:
+        """Take it as said."""
+
+
+class RegistriesReadOnly:
+    """Registries that are asked whether they are in read-only mode.
+
+    The question is a DELETE of an upload without naming one, which changes nothing in any mode: in read-only mode
+    distribution takes no such method there and answers 405, in any other it knows no such upload and answers 404
+    (`blobUploadDispatcher` in its registry/handlers/blobupload.go; seen with 2.8.2, also with deletes disabled). A 405
+    counts only with the header that distribution puts on every answer, for a proxy could have given it.
+
+    Raises:
+        UsageError: a URL or its credentials make no sense.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], *, user: str | None, ca_file: Path | None, environment: Mapping[str, str]
+    ) -> None:
+        context = ssl.create_default_context()
+        if ca_file:
+            try:
+                context.load_verify_locations(ca_file)
+            except OSError as error:
+                raise UsageError(f"{ca_file}: holds no certificates that can be read: {error.strerror}") from None
+        self._registries = [_Registry(_checked(url), find_credentials(url, user, environment), context) for url in urls]
+        self._times = REPLICAS
+
+    def check(self) -> None:
+        """Ask each registry, the first time often enough to meet its replicas.
+
+        Raises:
+            RefusedError: one is writable, is no registry, wants other credentials or does not answer.
+        """
+        for registry in self._registries:
+            for _ in range(self._times):
+                registry.check()
+        self._times = 1
+
+
+class _Registry:
+    def __init__(self, url: str, credentials: Credentials | None, context: ssl.SSLContext) -> None:
+        self._url = url
+        self._credentials = credentials
+        self._context = context
+        self._authorization: dict[str, str] = {}
+
+    def check(self) -> None:
+        # A pool of its own each time, and with it a connection.
+        with urllib3.PoolManager(ssl_context=self._context, timeout=_TIMEOUT, retries=False) as pool:
+            answer = self._ask(pool)
+            if answer.status == _UNAUTHORIZED and self._credentials:
+                self._authorization = self._authorize(pool, answer.headers.get("WWW-Authenticate", ""))
+                answer = self._ask(pool)
+        self._judge(answer)
+
+    def _ask(self, pool: urllib3.PoolManager) -> urllib3.BaseHTTPResponse:
+        return self._request(pool, "DELETE", self._url + _PROBE, self._authorization)
+
+    def _request(
+        self, pool: urllib3.PoolManager, method: str, url: str, headers: dict[str, str]
+    ) -> urllib3.BaseHTTPResponse:
+        try:
+            return pool.request(method, url, headers=headers, redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise RefusedError(f"{self._url}: does not answer: {_reason(error)}") from None
+
+    def _judge(self, answer: urllib3.BaseHTTPResponse) -> None:
+        registry = "registry/2.0" in answer.headers.get("Docker-Distribution-Api-Version", "")
+        if answer.status == _READ_ONLY and registry:
+            return
+        if answer.status == _READ_ONLY:
+            raise RefusedError(
+                f"{self._url}: answered 405, but not as a registry does: something before it may have",
+                hint="give the URL of the registry itself",
+            )
+        if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
+            raise RefusedError(
+                f"{self._url}: {'does not take these' if self._credentials else 'wants'} credentials",
+                hint=f"give --registry-user NAME, with the right to push, and the password in {PASSWORD_VARIABLE}",
+            )
+        if 300 <= answer.status < 400:  # noqa: PLR2004 - redirects, by RFC 9110
+            target = parse_url(answer.headers.get("Location", ""))
+            raise RefusedError(
+                f"{self._url}: redirects to {Url(scheme=target.scheme, host=target.host, port=target.port)}",
+                hint="give the URL of the registry itself",
+            )
+        if not registry:
+            raise RefusedError(f"{self._url}: is no registry: it answered {answer.status}")
+        raise RefusedError(
+            f"{self._url}: is not in read-only mode: it answered {answer.status}",
+            hint="set storage.maintenance.readonly.enabled: true in its config.yml and restart it",
+        )
+
+    def _authorize(self, pool: urllib3.PoolManager, challenge: str) -> dict[str, str]:
+        """The header that answers a challenge, Basic or Bearer (distribution's docs/spec/auth/token.md)."""
+        if self._credentials is None:
+            return {}
+        basic = make_headers(basic_auth=f"{self._credentials.user}:{self._credentials.password}")
+        scheme, _, rest = challenge.partition(" ")
+        if scheme.lower() != "bearer":
+            return dict(basic)
+        fields = dict(_CHALLENGE.findall(rest))
+        realm = urlsplit(fields.get("realm", ""))
+        if realm.scheme != "https" and not (realm.scheme == "http" and self._url.startswith("http://")):
+            raise RefusedError(f"{self._url}: wants the password sent to {realm.scheme}://{realm.netloc}, unencrypted")
+        query = {name: fields[name] for name in ("service", "scope") if name in fields}
+        try:
+            answer = pool.request("GET", fields["realm"], fields=query, headers=dict(basic), redirect=False)
+            document = answer.json() if answer.status == 200 else {}  # noqa: PLR2004 - OK
+        except (urllib3.exceptions.HTTPError, ValueError) as error:
+            raise RefusedError(f"{realm.scheme}://{realm.netloc}: gives no token: {_reason(error)}") from None
+        token = document.get("token") or document.get("access_token") if isinstance(document, dict) else None
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise UsageError(f"--registry {url}: is no URL of a registry", hint="write https://host or http://host:5000")
+    if parts.username or parts.password:
+        raise UsageError(
+            "--registry: takes no password in its URL",
+            hint=f"give --registry-user NAME, and the password in {PASSWORD_VARIABLE}",
+        )
+    return url.rstrip("/").removesuffix("/v2")
+
+
+def _reason(error: Exception) -> str:
+    """The last part of what urllib3 says, without the object's address."""
+    return re.sub(r"<[^>]*>: ?", "", str(error)).partition("\n")[0]

@@ -1,0 +1,48 @@
+"""What can be condemned, why, and in which order it is deleted."""
+
+from enum import StrEnum
+from typing import Final
+
+from regsweep.registry.layout import Kind
+
+
+class Reason(StrEnum):
+    """Why something goes."""
+
+    UNTAGGED = "untagged"
+    """No tag that is kept reaches this revision."""
+    NO_MANIFEST = "no-manifest"
+    """The manifest's blob is gone for good: nothing can be served through this."""
+    NO_REVISION = "no-revision"
+    """The revision this names was deleted from the repository."""
+    NO_SUBJECT = "no-subject"
+    """The image that this signature, attestation or index of referrers is for is not kept."""
+    NO_TAG = "no-tag"
+    """A history of a tag that does not exist, or goes."""
+    NO_IMAGE = "no-image"
+    """No manifest kept in this repository refers to it."""
+    ABANDONED = "abandoned"
+    """An upload that was begun and not finished."""
+    UNLINKED = "unlinked"
+    """Every link to this blob goes."""
+    ORPHANED = "orphaned"
+    """Nothing links to this blob."""
+    EMPTY = "empty"
+    """A directory that holds nothing."""
+
+
+DIRECTORY: Final = "directory"
+"""The kind of a condemned empty directory, beside those of `layout.Kind`."""
+
+ORDER: Final = (
+    Kind.TAG,
+    Kind.TAG_ENTRY,
+    Kind.SIGNATURE,
+    Kind.REVISION,
+    Kind.LAYER_LINK,
+    Kind.UPLOAD,
+    Kind.BLOB,
+    DIRECTORY,
+)
+"""The one safe order of deletion: a link goes before what it leads to, so that a crash leaves orphans, never a link
+that dangles."""
