@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fixtures.generate import Shape
 from regsweep.plan import file
-from tests.benchmarks.measure import REGSWEEP, run, tell, tree
+from tests.benchmarks.measure import run, tell, tree
+from tests.command import REGSWEEP
 
 _SHAPE = Shape(repositories=50)
 _TIMES = 3

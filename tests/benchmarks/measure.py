@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 from fixtures.generate import Shape, Truth, generate
 
-REGSWEEP = (sys.executable, "-c", "from regsweep.cli.main import main; main()")
-
 
 class Taken(NamedTuple):
     """Wall seconds of each counted run."""

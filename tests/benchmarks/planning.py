@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 
 from fixtures.generate import Shape
-from tests.benchmarks.measure import REGSWEEP, in_turn, run, tell, tree
+from tests.benchmarks.measure import in_turn, run, tell, tree
+from tests.command import REGSWEEP
 
 _REGISTRY = Shape()
 _ONE_REPOSITORY = Shape(repositories=1, tags=1500)

@@ -4,7 +4,8 @@ from functools import partial
 from pathlib import Path
 
 from fixtures.small import unpack
-from tests.benchmarks.measure import REGSWEEP, in_turn, run, tell
+from tests.benchmarks.measure import in_turn, run, tell
+from tests.command import REGSWEEP
 
 
 def startup(folder: Path) -> None:
