@@ -5,13 +5,25 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, Self
+from operator import attrgetter
+from typing import Final, NamedTuple, Self
 
 from regsweep.errors import DeniedError, NotFoundError, ReadOnlyError, StorageError
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _REGULAR: Final = stat.S_IFREG >> 12
+_columns: Final = attrgetter("st_mode", "st_dev", "st_size", "st_mtime_ns")
+
+
+class Found(NamedTuple):
+    """Files, as columns: of each its name, its bytes, and its modification time in microseconds since 1970."""
+
+    names: list[str]
+    sizes: list[int]
+    modified: list[int]
+    missing: list[str]
+    """The names without a file."""
 
 
 def translate(error: OSError, *, key: str) -> StorageError:
@@ -108,17 +120,16 @@ class Handle:
         Raises:
             StorageError: the directory cannot be read, or a symbolic link stands in it.
         """
-        directories: list[str] = []
-        others: list[str] = []
         try:
-            with os.scandir(self.fd) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        directories.append(entry.name)
-                    elif entry.is_symlink():
-                        raise symbolic_link(self.prefix + entry.name)
-                    else:
-                        others.append(entry.name)
+            with os.scandir(self.fd) as found:
+                entries = list(found)
+            directories = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            if len(directories) == len(entries):
+                return directories, []
+            others = [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
+            for entry in entries:
+                if entry.is_symlink():
+                    raise symbolic_link(self.prefix + entry.name)
         except OSError as error:
             raise translate(error, key=self.prefix) from error
         return directories, others
@@ -140,26 +151,42 @@ class Handle:
         return stat.S_ISDIR(found.st_mode) and holding in (None, found.st_nlink - 2)
 
     def stat(self, names: list[str], suffix: str) -> list[os.stat_result | None]:
-        """Stat each `name + suffix`; `None` where there is no such file.
+        """Stat each `name + suffix`, whatever it is; `None` where there is nothing. `sift` goes on from there.
 
         Raises:
-            StorageError: one is a directory, a symbolic link or a device, is on another file system, or is denied.
+            StorageError: one cannot be asked for.
         """
         fd, lstat = self.fd, os.stat
-        results: list[os.stat_result | None]
         try:
-            results = [lstat(name + suffix, dir_fd=fd, follow_symlinks=False) for name in names]
+            return [lstat(name + suffix, dir_fd=fd, follow_symlinks=False) for name in names]
         except OSError:
             # Which name it was, only a second look can tell.
-            results = [self._stat_one(name + suffix) for name in names]
-        # Told apart by sets, for there may be a million of them and nearly always there is but one kind.
-        if not {found.st_mode >> 12 for found in results if found} <= {_REGULAR} or (
-            self.device is not None and not {found.st_dev for found in results if found} <= {self.device}
+            return [self._stat_one(name + suffix) for name in names]
+
+    def sift(self, names: list[str], suffix: str, states: list[os.stat_result | None]) -> Found:
+        """Tell what is there from what is not, given what `stat` said of each name.
+
+        Raises:
+            StorageError: something is a directory, a symbolic link or a device, or is on another file system.
+        """
+        missing: list[str] = []
+        if None in states:
+            missing = [name for name, state in zip(names, states, strict=True) if state is None]
+            names = [name for name, state in zip(names, states, strict=True) if state is not None]
+        # Columns and sets of them, for there may be a million states and nearly always one kind and one device.
+        columns = [list(column) for column in zip(*map(_columns, filter(None, states)), strict=True)] or [
+            [],
+            [],
+            [],
+            [],
+        ]
+        modes, devices, sizes, nanoseconds = columns
+        if {mode >> 12 for mode in set(modes)} - {_REGULAR} or (
+            self.device is not None and set(devices) - {self.device}
         ):
-            for name, found in zip(names, results, strict=True):
-                if found:
-                    self._check_file(found, self.prefix + name + suffix)
-        return results
+            for name, mode, device in zip(names, modes, devices, strict=True):
+                self._check_file(mode, device, self.prefix + name + suffix)
+        return Found(names, sizes, [moment // 1000 for moment in nanoseconds], missing)
 
     def read(self, names: list[str], suffix: str, limit: int) -> list[bytes | None]:
         """Read at most `limit` bytes of each `name + suffix`; `None` where there is no such file.
@@ -195,14 +222,14 @@ class Handle:
         except OSError as error:
             raise translate(error, key=self.prefix + name) from error
 
-    def _check_file(self, found: os.stat_result, key: str) -> None:
-        if stat.S_ISLNK(found.st_mode):
+    def _check_file(self, mode: int, device: int, key: str) -> None:
+        if stat.S_ISLNK(mode):
             raise symbolic_link(key)
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(mode):
             raise StorageError(
                 f"{key}: is not a regular file", key=key, hint="a registry writes only files and directories"
             )
-        self.check_device(found.st_dev, key)
+        self.check_device(device, key)
 
 
 @contextmanager

@@ -8,25 +8,19 @@ listing and closing every directory. Where the file is not there, the directory 
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
-from operator import attrgetter
+from typing import Final, NamedTuple
 
+from regsweep.errors import NotFoundError
 from regsweep.storage.ports import Page, Scope
-from regsweep_backends._descriptors import Handle, entered
+from regsweep_backends._descriptors import Found, Handle, entered
 from regsweep_backends._spread import spread
 
-_state = attrgetter("st_size", "st_mtime_ns")
+_CURRENT: Final = "/current/link"
 
 
-def _page(prefix: str, names: Sequence[str], suffix: str, states: Sequence[os.stat_result]) -> Iterator[Page]:
-    if names:
-        sizes, nanoseconds = zip(*map(_state, states), strict=True)
-        yield Page(
-            prefix=prefix,
-            names=names,
-            suffix=suffix,
-            sizes=sizes,
-            modified=[moment // 1000 for moment in nanoseconds],
-        )
+def _page(prefix: str, found: Found, suffix: str) -> Iterator[Page]:
+    if found.names:
+        yield Page(prefix=prefix, names=found.names, suffix=suffix, sizes=found.sizes, modified=found.modified)
 
 
 def shards(top: Handle, scope: Scope) -> Iterator[str]:
@@ -108,59 +102,58 @@ def _list_children(parent: Handle, names: list[str]) -> list[tuple[list[str], li
 def _leaves(handle: Handle, suffix: str, *, beside: str = "") -> Iterator[Page]:
     names, others = handle.children()
     yield from _files(handle, others)
-    found = spread(lambda part: handle.stat(part, suffix), names)
-    odd = [name for name, state in zip(names, found, strict=True) if state is None]
-    if odd:
-        names = [name for name, state in zip(names, found, strict=True) if state is not None]
-    yield from _page(handle.prefix, names, suffix, _present(found))
+    found = handle.sift(names, suffix, spread(lambda part: handle.stat(part, suffix), names))
+    yield from _page(handle.prefix, found, suffix)
+    odd = found.missing
     if beside:
         exists, fd = os.access, handle.fd
-        odd += [f"{name}{beside}" for name in names if exists(name + beside, os.F_OK, dir_fd=fd)]
+        odd += [f"{name}{beside}" for name in found.names if exists(name + beside, os.F_OK, dir_fd=fd)]
     yield from _below(handle, odd)
-    if not names and not odd and not others:
+    if not names and not others:
         yield from _empty(handle)
+
+
+class _Tag(NamedTuple):
+    name: str
+    current: os.stat_result
+    digests: list[str]
+    entries: list[os.stat_result | None]
 
 
 def _tags(handle: Handle) -> Iterator[Page]:
-    tags, others = handle.children()
+    names, others = handle.children()
     yield from _files(handle, others)
-    current: list[os.stat_result] = []
-    names: list[str] = []
-    entries: list[os.stat_result] = []
-    odd: list[str] = []
-    found = spread(lambda part: [_stat_tag(handle, name) for name in part], tags)
-    for tag, links in zip(tags, found, strict=True):
-        if links is None:
-            odd.append(tag)
-        else:
-            current.append(links[0])
-            names += [f"{tag}/index/sha256/{digest}" for digest in links[1]]
-            entries += links[2]
-    skipped = frozenset(odd)
-    yield from _page(handle.prefix, [tag for tag in tags if tag not in skipped], "/current/link", current)
-    yield from _page(handle.prefix, names, "/link", entries)
-    yield from _below(handle, odd)
-    if not tags and not others:
+    found = spread(lambda part: [_stat_tag(handle, name) for name in part], names)
+    tags = [tag for tag in found if tag]
+    yield from _page(
+        handle.prefix, handle.sift([tag.name for tag in tags], _CURRENT, [tag.current for tag in tags]), _CURRENT
+    )
+    entries = handle.sift(
+        [f"{tag.name}/index/sha256/{digest}" for tag in tags for digest in tag.digests],
+        "/link",
+        [entry for tag in tags for entry in tag.entries],
+    )
+    yield from _page(handle.prefix, entries, "/link")
+    yield from _below(handle, [name for name, tag in zip(names, found, strict=True) if tag is None])
+    if not names and not others:
         yield from _empty(handle)
 
 
-def _stat_tag(handle: Handle, tag: str) -> tuple[os.stat_result, list[str], list[os.stat_result]] | None:
+def _stat_tag(handle: Handle, tag: str) -> _Tag | None:
     """Stat a tag's current link and its history; `None` for one that does not look as a tag does."""
     if not (handle.is_directory(f"{tag}/current") and handle.is_directory(f"{tag}/index", holding=1)):
         return None
-    with entered(handle, f"{tag}/index/sha256", trusted=True) as history:
-        if history is None:
-            return None
-        digests, others = history.children()
-        entries = _present(history.stat(digests, "/link"))
-    (current,) = handle.stat([f"{tag}/current/link"], "")
-    if current is None or not digests or others or len(entries) < len(digests):
+    try:
+        history = handle.enter(f"{tag}/index/sha256", trusted=True)
+    except NotFoundError:
         return None
-    return current, digests, entries
-
-
-def _present(states: list[os.stat_result | None]) -> list[os.stat_result]:
-    return [state for state in states if state is not None]
+    with history:
+        digests, others = history.children()
+        entries = history.stat(digests, "/link")
+    (current,) = handle.stat([tag], _CURRENT)
+    if current is None or not digests or others or None in entries:
+        return None
+    return _Tag(tag, current, digests, entries)
 
 
 def _everything(handle: Handle) -> Iterator[Page]:
@@ -180,13 +173,12 @@ def _below(handle: Handle, names: Sequence[str]) -> Iterator[Page]:
 
 
 def _files(handle: Handle, names: list[str]) -> Iterator[Page]:
-    found = handle.stat(names, "")
-    present = [name for name, state in zip(names, found, strict=True) if state is not None]
-    yield from _page(handle.prefix, present, "", _present(found))
+    yield from _page(handle.prefix, handle.sift(names, "", handle.stat(names, "")), "")
 
 
 def _empty(handle: Handle) -> Iterator[Page]:
-    yield from _page(handle.prefix.rstrip("/"), ["/"], "", [os.fstat(handle.fd)])
+    modified = os.fstat(handle.fd).st_mtime_ns // 1000
+    yield Page(prefix=handle.prefix.rstrip("/"), names=["/"], sizes=[0], modified=[modified])
 
 
 def _stray(top: Handle, key: str) -> Iterator[Page]:

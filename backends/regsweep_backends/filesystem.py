@@ -26,15 +26,16 @@ def connect(parameters: Mapping[str, object], *, cross_mounts: bool) -> "Filesys
     """
     root = str(parameters.get("rootdirectory") or "/var/lib/registry")
     path = Path(root)
-    if not path.exists():
-        raise UsageError(f"{root}: no such directory", hint="give the rootdirectory of the registry's config.yml")
-    if not path.is_dir():
-        raise UsageError(f"{root}: is not a directory", hint="give the rootdirectory of the registry's config.yml")
-    if not (path / BASE).is_dir():
-        raise UsageError(
-            f"{root}: holds no registry: there is no {BASE} below it",
-            hint="give the rootdirectory of the registry's config.yml, the directory that contains docker/",
-        )
+    hint = "give the rootdirectory of the registry's config.yml, the directory that contains docker/"
+    try:
+        if not path.exists():
+            raise UsageError(f"{root}: no such directory", hint=hint)
+        if not path.is_dir():
+            raise UsageError(f"{root}: is not a directory", hint=hint)
+        if not (path / BASE).is_dir():
+            raise UsageError(f"{root}: holds no registry: there is no {BASE} below it", hint=hint)
+    except OSError as error:
+        raise translate(error, key=root) from error
     return FilesystemStore(os.path.realpath(root), cross_mounts=cross_mounts)
 
 

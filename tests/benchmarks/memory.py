@@ -36,9 +36,9 @@ def run(folder: Path) -> None:
     options = Options(untagged=Untagged.DELETE)
     shown = progress(quiet=False)
     with Workers(store, cores()) as workers:
-        listing = begin(store, workers, Scope.ALL)
+        begun = begin(store, workers)
         with create(facts={}) as inventory:
-            scan(listing, workers, inventory, shown)
+            scan(begun, workers, inventory, shown)
             totals = decide(inventory, options, shown, now=now)
             header = file.header(store.url, options, inventory, totals, created=now)
             file.write(folder / "memory.plan", inventory, header)

@@ -18,6 +18,7 @@ REPLICAS: Final = 5
 
 _PROBE: Final = "/v2/regsweep/read-only-probe/blobs/uploads/"
 _READ_ONLY: Final = 405
+_READING: Final = {"GET", "HEAD"}
 _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _TIMEOUT: Final = urllib3.Timeout(connect=10.0, read=30.0)
@@ -37,7 +38,8 @@ class RegistriesReadOnly:
     The question is a DELETE of an upload without naming one, which changes nothing in any mode: in read-only mode
     distribution takes no such method there and answers 405, in any other it knows no such upload and answers 404
     (`blobUploadDispatcher` in its registry/handlers/blobupload.go; seen with 2.8.2, also with deletes disabled). A 405
-    counts only with the header that distribution puts on every answer, for a proxy could have given it.
+    counts only with the header that distribution puts on every answer and with the methods that it allows then, for
+    something before the registry could have given it.
 
     Raises:
         UsageError: a URL or its credentials make no sense.
@@ -96,7 +98,8 @@ class _Registry:
 
     def _judge(self, answer: urllib3.BaseHTTPResponse) -> None:
         registry = "registry/2.0" in answer.headers.get("Docker-Distribution-Api-Version", "")
-        if answer.status == _READ_ONLY and registry:
+        allowed = {method.strip() for method in answer.headers.get("Allow", "").split(",")}
+        if answer.status == _READ_ONLY and registry and allowed == _READING:
             return
         if answer.status == _READ_ONLY:
             raise RefusedError(

@@ -138,7 +138,6 @@ class Journal:
         self._count(record)
 
     def _read(self) -> None:
-        content = b""
         with os.fdopen(os.dup(self._fd), "rb") as file:
             file.seek(0)
             content = file.read()
@@ -148,19 +147,26 @@ class Journal:
             os.ftruncate(self._fd, len(whole) + len(newline))
         decode = msgspec.json.Decoder(_Record).decode
         try:
-            for line in whole.splitlines():
-                self._count(decode(line))
+            records = [decode(line) for line in whole.splitlines()]
         except (msgspec.DecodeError, msgspec.ValidationError):
             raise UsageError(
                 f"{self.path}: is not a journal of regsweep", hint="name another place with --journal"
             ) from None
+        others = [record for record in records if isinstance(record, Start) and record.plan != self._identity]
+        if others and isinstance(records[-1], Done):
+            # Whoever names each night's plan alike means this journal to be for it, once the last plan is done.
+            os.ftruncate(self._fd, 0)
+        elif others:
+            raise UsageError(
+                f"{self.path}: is the journal of another plan, which is not done",
+                hint="name another place with --journal, or remove it if that plan is given up",
+            )
+        else:
+            for record in records:
+                self._count(record)
 
     def _count(self, record: _Record) -> None:
         match record:
-            case Start() if record.plan != self._identity:
-                raise UsageError(
-                    f"{self.path}: is the journal of another plan", hint="name another place with --journal"
-                )
             case Batch():
                 self.deleted += record.deleted
                 self.bytes += record.bytes

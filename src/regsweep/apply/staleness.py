@@ -9,13 +9,13 @@ import nanoarrow as na
 from regsweep.errors import RefusedError
 from regsweep.inventory.database import Inventory, create
 from regsweep.inventory.progress import Progress
-from regsweep.inventory.scan import begin, take
+from regsweep.inventory.scan import begin_links, take
 from regsweep.inventory.workers import Workers
 from regsweep.plan.file import Plan
 from regsweep.plan.fingerprint import fingerprint
 from regsweep.plan.kinds import DIRECTORY, ORDER
 from regsweep.registry.layout import Kind
-from regsweep.storage.ports import Lists, Scope
+from regsweep.storage.ports import Lists
 
 _LOAD: Final = 100_000
 LINKS: Final = {str(kind): step for step, kind in enumerate(ORDER) if kind not in (Kind.UPLOAD, Kind.BLOB, DIRECTORY)}
@@ -36,7 +36,7 @@ def check_links(plan: Plan, store: Lists, workers: Workers, progress: Progress, 
             hint="make a new plan",
         )
     with create(memory=memory, facts={}) as inventory:
-        take(begin(store, workers, Scope.LINKS), inventory, progress)
+        take(begin_links(store, workers), inventory, progress)
         _load(plan, inventory)
         fingerprint(inventory, into="kept_links")
         found = {

@@ -4,29 +4,30 @@ Whatever a command needs beyond its options is imported when it runs, so that he
 """
 
 import gc
+import os
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from regsweep.cli import options as o
 from regsweep.cli import values
-from regsweep.cli.streams import message
+from regsweep.cli.streams import message, result
 from regsweep.errors import FAILED, RegsweepError, UsageError
 from regsweep.plan.options import Options, Untagged
 
 app = typer.Typer(
     name="regsweep",
-    help="Offline garbage collector for the storage of container registries.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+TRACEBACK: Final = "REGSWEEP_TRACEBACK"
 _DAY: Final = "24h"
 _WEEK: Final = "168h"
 _MOST: Final = "90%"
@@ -49,7 +50,32 @@ def main() -> NoReturn:
         # Whoever read the report has seen enough.
         sys.stderr.close()
         sys.exit(FAILED)
+    except Exception as error:  # the last one before the terminal
+        if os.environ.get(TRACEBACK):
+            raise
+        message(
+            f"error: unexpected {type(error).__name__}: {str(error).partition(chr(10))[0]}",
+            f"this is a bug; please report it with what {TRACEBACK}=1 in the environment adds",
+        )
+        sys.exit(FAILED)
     sys.exit(0)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - see the module's docstring
+
+        result(f"regsweep {version('regsweep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def regsweep(
+    version: Annotated[  # noqa: FBT002 - as the flag is typed
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Offline garbage collector for the storage of container registries."""
 
 
 @app.command("plan")

@@ -32,7 +32,7 @@ _RUN = "The run"
 Store = Annotated[
     str | None,
     typer.Argument(
-        metavar="[STORE]",
+        metavar="STORE",
         show_default=False,
         help="The registry's storage: the rootdirectory of its config.yml, where docker/ stands.",
     ),

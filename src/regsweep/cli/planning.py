@@ -15,11 +15,10 @@ from regsweep.inventory.workers import Workers, cores
 from regsweep.plan import brakes, file, summary
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options
-from regsweep.registry.config import parse_config
 from regsweep.report.document import Report, as_json, report
 from regsweep.report.text import as_text
 from regsweep.storage.drivers import connect, connect_location
-from regsweep.storage.ports import Scope, Store
+from regsweep.storage.ports import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +52,9 @@ def open_source(source: Source) -> Opened:
         raise UsageError(
             "no storage was named", hint="give the registry's rootdirectory as STORE, or --config config.yml"
         )
+    # YAML takes a while to import, and a store is mostly named directly.
+    from regsweep.registry.config import parse_config  # noqa: PLC0415
+
     try:
         text = source.config.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -86,13 +88,13 @@ def make_plan(
     brakes.check_registry(opened.store, options, proxy=opened.proxy)
     now = datetime.now(UTC)
     with Workers(opened.store, cores()) as workers:
-        listing = begin(opened.store, workers, Scope.ALL)
+        begun = begin(opened.store, workers)
         with create(
             places.inventory,
             memory=places.memory,
             facts={"store": opened.store.url, "scanned": now.isoformat(), "options": options.document()},
         ) as inventory:
-            scan(listing, workers, inventory, progress)
+            scan(begun, workers, inventory, progress)
             totals = decide(inventory, options, progress, now=now)
             header = file.header(opened.store.url, options, inventory, totals, created=now)
             refused = _refusal(totals, options)

@@ -22,15 +22,17 @@ class Source(Lists, Reads, Protocol):
     """What a scan asks of a store."""
 
 
-def collect_shard(store: Source, shard: str) -> Rows:
-    """List one shard; return its rows, and read the links whose content its listing leaves open.
+def collect_shards(store: Source, shards: Sequence[str]) -> Rows:
+    """List shards; return their rows, and read the links whose content the listing leaves open.
 
     Raises:
         StorageError: a key could not be listed or read.
     """
     rows = Rows()
-    for page in store.pages(shard):
-        _Collector(store, rows).page(page)
+    collector = _Collector(store, rows)
+    for shard in shards:
+        for page in store.pages(shard):
+            collector.page(page)
     return rows
 
 
@@ -56,6 +58,13 @@ def _collect_manifests(store: Source, digests: Sequence[str], *, damaged: bool) 
         "/data",
         limit=manifest.MAX_MANIFEST_BYTES + 1,
     )
+    read: list[str] = []
+    kinds: list[str] = []
+    media_types: list[str] = []
+    referring: list[str] = []
+    referred: list[str] = []
+    sizes: list[int] = []
+    roles: list[int] = []
     for digest, content in zip(digests, contents, strict=True):
         if content is None:
             continue
@@ -65,15 +74,15 @@ def _collect_manifests(store: Source, digests: Sequence[str], *, damaged: bool) 
             if damaged:
                 rows.add(schema.MANIFESTS, digest, None, None, error.detail)
             continue
-        rows.add(schema.MANIFESTS, digest, found.kind, found.media_type, None)
-        references = found.references
-        rows.extend(
-            schema.MANIFEST_REFERENCES,
-            Repeat(digest, len(references)),
-            [reference[0].partition(":")[2] for reference in references],
-            [reference[1] for reference in references],
-            [reference[2] for reference in references],
-        )
+        read.append(digest)
+        kinds.append(found.kind)
+        media_types.append(found.media_type)
+        referring += [digest] * len(found.digests)
+        referred += found.digests
+        sizes += found.sizes
+        roles += found.roles
+    rows.extend(schema.MANIFESTS, read, kinds, media_types, [None] * len(read))
+    rows.extend(schema.MANIFEST_REFERENCES, referring, [digest.partition(":")[2] for digest in referred], sizes, roles)
     return rows
 
 

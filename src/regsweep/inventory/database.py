@@ -156,14 +156,20 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
             facts = {"schema_version": schema.SCHEMA_VERSION, **facts}
             connection.executemany("INSERT INTO facts VALUES (?, ?)", [[k, json.dumps(v)] for k, v in facts.items()])
             yield Inventory(connection)
-        except duckdb.OutOfMemoryException as error:
-            raise RegsweepError(
-                f"not enough memory: {_first_line(error)}", hint="give --memory more, or TMPDIR a disk with more space"
-            ) from error
-        except duckdb.Error as error:
-            raise RegsweepError(f"the inventory failed: {_first_line(error)}") from error
-        finally:
+        except BaseException as error:
             connection.close()
+            if path:
+                # What was not filled to its end must not be taken for an inventory.
+                path.unlink(missing_ok=True)
+            if isinstance(error, duckdb.OutOfMemoryException):
+                raise RegsweepError(
+                    f"not enough memory: {_first_line(error)}",
+                    hint="give --memory more, or TMPDIR a disk with more space",
+                ) from error
+            if isinstance(error, duckdb.Error):
+                raise RegsweepError(f"the inventory failed: {_first_line(error)}") from error
+            raise
+        connection.close()
 
 
 def _open(path: Path | None, scratch: str, memory: str | None) -> "DuckDBPyConnection":

@@ -40,13 +40,6 @@ class Digests:
             self._lengths().extend(len(one) // 2 for one in digits)
         self.raw += bytes.fromhex(joined)
 
-    def repeat(self, digits: str, times: int) -> None:
-        """Add the same one several times."""
-        raw = bytes.fromhex(digits)
-        if self.lengths is not None or len(raw) != _SHA256_BYTES:
-            self._lengths().extend([len(raw)] * times)
-        self.raw += raw * times
-
     def merge(self, other: "Digests") -> None:
         """Add all of another column."""
         if self.lengths is not None or other.lengths is not None:
@@ -169,7 +162,7 @@ class Rows:
         for column, value in zip(self._of(table), values, strict=True):
             column.append(value)
 
-    def extend(self, table: Table, *columns: Sequence[str] | Sequence[int] | Repeat) -> None:
+    def extend(self, table: Table, *columns: Sequence[str | None] | Sequence[int] | Repeat) -> None:
         """Append rows to a table, given as its columns, all of one length."""
         for column, values in zip(self._of(table), columns, strict=True):
             if isinstance(values, Repeat):

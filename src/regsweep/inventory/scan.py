@@ -1,11 +1,11 @@
 """Scan a store into an inventory: list every shard, then fetch each manifest once."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
 from regsweep.inventory import schema
-from regsweep.inventory.collect import chunks, collect_manifests, collect_maybe_manifests, collect_shard
+from regsweep.inventory.collect import chunks, collect_manifests, collect_maybe_manifests, collect_shards
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.rows import Rows
@@ -13,19 +13,26 @@ from regsweep.inventory.workers import Workers
 from regsweep.registry.manifest import MAX_MANIFEST_BYTES, Role
 from regsweep.storage.ports import Lists, Scope
 
+_SHARDS_PER_TASK: Final = 4
+"""Handing a task to a worker takes as long as listing a small shard."""
 _MANIFESTS_PER_TASK: Final = 500
 
 # distribution 2.x serves a manifest also where only `_layers` links it (its registry/storage/registry.go gives the
-# manifest store both link paths; seen with 2.8.2). So a tag, or an index's child, may lead there: asked for again
-# until no round finds another manifest, whose children may be such too.
+# manifest store both link paths; seen with 2.8.2). So a tag may lead there.
+_TAGGED: Final = """
+    SELECT DISTINCT digest FROM tags SEMI JOIN layer_links USING (repository, digest)
+    SEMI JOIN blobs USING (digest) ANTI JOIN manifests USING (digest)
+"""
+# An index's child may be there too, but it may be a layer as well, as in BuildKit's cache. Asked for again until no
+# round finds another manifest, whose children may be such too.
 _MAYBE_MANIFESTS: Final = f"""
     SELECT DISTINCT digest FROM layer_links
     SEMI JOIN (
-        SELECT repository, digest FROM tags
-        UNION ALL
         SELECT linked.repository, child.digest
         FROM (SELECT repository, digest FROM revisions UNION ALL SELECT repository, digest FROM layer_links) linked
-        JOIN manifest_references child ON child.manifest = linked.digest AND child.role = {int(Role.CHILD)}
+        JOIN (
+            FROM manifest_references ANTI JOIN manifests USING (digest) WHERE role = {int(Role.CHILD)}
+        ) child ON child.manifest = linked.digest
     ) USING (repository, digest)
     SEMI JOIN (FROM blobs WHERE bytes <= {MAX_MANIFEST_BYTES}) USING (digest)
     ANTI JOIN manifests USING (digest) ANTI JOIN tried USING (digest)
@@ -37,13 +44,29 @@ class Listing:
     """A listing under way: so many shards, and their rows as they come."""
 
     shards: int
-    results: Iterator[tuple[str, Rows]]
+    results: Iterator[tuple[Sequence[str], Rows]]
 
 
-def begin(store: Lists, workers: Workers, scope: Scope) -> Listing:
-    """Begin to list a store; `take` brings it to its end."""
-    shards = list(store.shards(scope))
-    return Listing(len(shards), workers.run(collect_shard, shards))
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A scan under way: the listing of all but the blobs is, and these shards of blobs wait."""
+
+    links: Listing
+    blobs: list[str]
+
+
+def begin(store: Lists, workers: Workers) -> Scan:
+    """Begin to scan a store; `scan` brings it to its end."""
+    blobs: list[str] = []
+    others: list[str] = []
+    for shard in store.shards(Scope.ALL):
+        (blobs if shard.startswith("blobs/") else others).append(shard)
+    return Scan(_begin(others, workers), blobs)
+
+
+def begin_links(store: Lists, workers: Workers) -> Listing:
+    """Begin to list a store's links alone; `take` brings it to its end."""
+    return _begin(list(store.shards(Scope.LINKS)), workers)
 
 
 def take(listing: Listing, inventory: Inventory, progress: Progress) -> None:
@@ -52,15 +75,12 @@ def take(listing: Listing, inventory: Inventory, progress: Progress) -> None:
     Raises:
         StorageError: something could not be listed or read; the inventory is incomplete and must not be used.
     """
-    with progress.stage("listing the storage", unit="shards", total=listing.shards) as bar:
-        for _, rows in listing.results:
-            inventory.add(rows)
-            bar.advance(1, size=rows.sum(schema.BLOBS, "bytes"))
+    _take(listing, inventory, progress, "listing links")
     inventory.flush()
 
 
-def scan(listing: Listing, workers: Workers, inventory: Inventory, progress: Progress) -> None:
-    """Take in all that a store holds, given a listing of it that was begun.
+def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress) -> None:
+    """Take in all that a store holds.
 
     When this returns, every shard was listed to its end and every revision's manifest was read, or is known to be
     missing by the store's own word.
@@ -68,12 +88,20 @@ def scan(listing: Listing, workers: Workers, inventory: Inventory, progress: Pro
     Raises:
         StorageError: something could not be listed or read; the inventory is incomplete and must not be used.
     """
-    take(listing, inventory, progress)
+    # Each stage begins before this process turns to what the last one found, so that no worker waits for it.
+    _take(begun.links, inventory, progress, "listing links")
+    blobs = _begin(begun.blobs, workers)
+    inventory.flush()
     digests = _digests(inventory, "SELECT DISTINCT digest FROM revisions")
+    manifests = workers.run(collect_manifests, chunks(digests, _MANIFESTS_PER_TASK))
+    _take(blobs, inventory, progress, "listing blobs")
     with progress.stage("reading manifests", unit="manifests", total=len(digests)) as bar:
-        for task, rows in workers.run(collect_manifests, chunks(digests, _MANIFESTS_PER_TASK)):
+        for task, rows in manifests:
             inventory.add(rows)
             bar.advance(len(task))
+    inventory.flush()
+    for _, rows in workers.run(collect_manifests, chunks(_digests(inventory, _TAGGED), _MANIFESTS_PER_TASK)):
+        inventory.add(rows)
     inventory.flush()
     while digests := _digests(inventory, _MAYBE_MANIFESTS):
         tried = Rows()
@@ -82,6 +110,17 @@ def scan(listing: Listing, workers: Workers, inventory: Inventory, progress: Pro
         for _, rows in workers.run(collect_maybe_manifests, chunks(digests, _MANIFESTS_PER_TASK)):
             inventory.add(rows)
         inventory.flush()
+
+
+def _begin(shards: list[str], workers: Workers) -> Listing:
+    return Listing(len(shards), workers.run(collect_shards, chunks(shards, _SHARDS_PER_TASK)))
+
+
+def _take(listing: Listing, inventory: Inventory, progress: Progress, name: str) -> None:
+    with progress.stage(name, unit="shards", total=listing.shards) as bar:
+        for shards, rows in listing.results:
+            inventory.add(rows)
+            bar.advance(len(shards), size=rows.sum(schema.BLOBS, "bytes"))
 
 
 def _digests(inventory: Inventory, query: str) -> list[str]:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -14,8 +15,11 @@ from regsweep.errors import RegsweepError
 from regsweep.inventory.collect import Source
 from regsweep.inventory.rows import Rows
 
-_AHEAD: Final = 8
+_AHEAD: Final = 3
 """Tasks in hand or waiting for each worker: enough to keep it busy, few enough to bound what results may pile up."""
+
+_PR_SET_PDEATHSIG: Final = 1
+"""From linux/prctl.h."""
 
 Task = TypeVar("Task")
 
@@ -92,8 +96,19 @@ class Workers:
 def _begin(store: Source) -> None:
     global _store  # noqa: PLW0603 - a worker process serves one store all its life
     _store = store
-    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
+    # Both reach a whole process group; the parent alone decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _die_with_parent()
+
+
+def _die_with_parent() -> None:
+    """Let the kernel end this process when its parent is killed, for it would wait for tasks for ever."""
+    import ctypes  # noqa: PLC0415 - of no use to the parent
+
+    if sys.platform == "linux":
+        prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _work(work: Callable[[Source, Task], Rows], task: Task) -> Rows:

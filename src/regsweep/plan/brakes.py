@@ -17,11 +17,9 @@ class Brake(StrEnum):
     CACHE = "cache"
     """The registry is a pull-through cache: its untagged content is wanted."""
     NO_TAGS = "no-tags"
-    """Untagged revisions are to go, and there is not one tag (Harbor keeps its own)."""
+    """Untagged revisions are to go, and there is not one tag (Harbor keeps its own), or not one would be left."""
     NOTHING_KEPT = "nothing-kept"
-    """Not one blob would be left."""
-    MAX_DELETE = "max-delete"
-    """More blobs would go than `--max-delete` says."""
+    """Blobs are to go, and not one is in use."""
 
 
 def check_registry(store: Reads, options: Options, *, proxy: str | None) -> None:
@@ -54,20 +52,25 @@ def check_plan(totals: Totals, options: Options) -> None:
     nothing = Amount(count=0, bytes=0)
     blobs = totals.before[Kind.BLOB].count
     condemned = totals.condemned.get(Kind.BLOB, nothing).count
-    if (
-        options.untagged is Untagged.DELETE
-        and totals.before[Kind.REVISION].count
-        and not totals.before[Kind.TAG].count
-        and Brake.NO_TAGS not in options.allow
-    ):
+    revisions, tags = totals.before[Kind.REVISION].count, totals.before[Kind.TAG].count
+    if options.untagged is Untagged.DELETE and revisions and Brake.NO_TAGS not in options.allow:
+        if not tags:
+            raise _refused(
+                Brake.NO_TAGS,
+                f"the storage has {revisions:,} revisions and not one tag: with --untagged delete all of them would "
+                "go. Harbor, for one, keeps its tags elsewhere",
+            )
+        if totals.condemned.get(Kind.TAG, nothing).count == tags:
+            raise _refused(
+                Brake.NO_TAGS,
+                f"all {tags:,} tags would go, for what they lead to is not here or is for images that are not here, "
+                "and with --untagged delete everything goes with them",
+            )
+    if condemned and not totals.reachable_blobs and Brake.NOTHING_KEPT not in options.allow:
         raise _refused(
-            Brake.NO_TAGS,
-            f"the storage has {totals.before[Kind.REVISION].count:,} revisions and not one tag: with "
-            "--untagged delete all of them would go. Harbor, for one, keeps its tags elsewhere",
+            Brake.NOTHING_KEPT, f"{condemned:,} of {blobs:,} blobs would be deleted, and not one blob is in use"
         )
-    if blobs and condemned == blobs and Brake.NOTHING_KEPT not in options.allow:
-        raise _refused(Brake.NOTHING_KEPT, f"all {blobs:,} blobs would be deleted: nothing in the storage is in use")
-    if condemned > options.max_delete * blobs and Brake.MAX_DELETE not in options.allow:
+    if condemned > options.max_delete * blobs:
         raise RefusedError(
             f"{condemned:,} of {blobs:,} blobs would be deleted, more than --max-delete {options.max_delete:.0%}",
             hint="if the report shows what you expect, add --max-delete 100%",

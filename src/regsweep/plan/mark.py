@@ -39,7 +39,9 @@ def _freeze(inventory: Inventory) -> None:
         CREATE TABLE frozen AS
         SELECT DISTINCT repository FROM damage WHERE repository IS NOT NULL
         UNION
-        SELECT repository FROM revisions SEMI JOIN (FROM manifests WHERE problem IS NOT NULL) USING (digest)
+        SELECT repository FROM (
+            SELECT repository, digest FROM revisions UNION ALL SELECT repository, digest FROM tags
+        ) SEMI JOIN (FROM manifests WHERE problem IS NOT NULL) USING (digest)
         """
     )
     # What can be served as a manifest at all, by a revision's link or, as 2.x does, by a layer's. A damaged one counts:

@@ -28,6 +28,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     condemned: dict[str, Amount]
     reasons: dict[str, dict[str, Amount]]
     """Of each kind, the condemned by their reason."""
+    reachable_blobs: int
+    """The blobs that something kept refers to; of the others those are kept that are young."""
 
 
 class Repository(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +111,7 @@ def totals(inventory: Inventory) -> Totals:
         before=before,
         condemned=condemned,
         reasons=reasons,
+        reachable_blobs=_int(inventory.row("SELECT count(*) FROM blobs SEMI JOIN marked USING (digest)")[0]),
     )
 
 
@@ -209,7 +212,8 @@ def findings(inventory: Inventory) -> Iterator[Finding]:
         FROM damage LEFT JOIN repositories ON repositories.id = damage.repository
         UNION ALL
         SELECT 'damaged-manifest', name, {link_blob("digest")}, problem, 1
-        FROM revisions JOIN manifests USING (digest) JOIN repositories ON repositories.id = revisions.repository
+        FROM (SELECT repository, digest FROM revisions UNION SELECT repository, digest FROM tags) holder
+        JOIN manifests USING (digest) JOIN repositories ON repositories.id = holder.repository
         WHERE problem IS NOT NULL
         UNION ALL
         SELECT 'missing-manifest', name, min({link_blob("digest")}),
