@@ -35,6 +35,8 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
     _blobs(inventory, cutoff)
     fingerprint(inventory, into="kept_links")
     _directories(inventory, cutoff)
+    for table in ("young_tags", "unneeded_links"):
+        inventory.execute(f"DROP TABLE {table}")
 
 
 def _tags(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -> None:

@@ -15,7 +15,7 @@ from regsweep.errors import RegsweepError, UsageError
 from regsweep.inventory.database import Inventory
 from regsweep.plan import summary
 from regsweep.plan.kinds import DIRECTORY, ORDER
-from regsweep.plan.options import Options
+from regsweep.plan.options import Options, Value
 from regsweep.plan.summary import Blob, Finding, Repository, Totals
 from regsweep.registry import layout
 from regsweep.registry.layout import Kind
@@ -36,7 +36,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=
     """The version of DuckDB that made its fingerprints."""
     store: str
     created: datetime
-    options: dict[str, object]
+    options: dict[str, Value]
     totals: Totals
     largest: list[Blob]
 

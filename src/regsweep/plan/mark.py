@@ -19,11 +19,12 @@ _SUBJECT: Final = int(Role.SUBJECT)
 
 
 def mark(inventory: Inventory, options: Options, *, now: datetime) -> None:
-    """Fill the tables `frozen`, `reached`, `needed` and `marked`.
+    """Fill the tables `frozen`, `servable`, `reached`, `needed`, `unneeded_links` and `marked`.
 
-    Afterwards `frozen` has the repositories in which nothing is deleted, `reached` each (repository, digest) of a
-    revision that is kept and can be served, `needed` each (repository, digest) that the manifests reached there refer
-    to, and `marked` each digest whose blob is kept.
+    Afterwards `frozen` has the repositories in which nothing is deleted, `servable` each (repository, digest) that can
+    be served as a manifest, `reached` those of them that are kept, `needed` each (repository, digest) that the
+    manifests reached there refer to, `unneeded_links` the layer links that go, and `marked` each digest whose blob is
+    kept.
     """
     cutoffs = options.cutoffs(now)
     _freeze(inventory)
@@ -118,6 +119,8 @@ def _follow(inventory: Inventory) -> None:
             """
         )
         inventory.execute("INSERT INTO reached FROM frontier")
+    for table in ("frontier", "edges", "subject_tags"):
+        inventory.execute(f"DROP TABLE {table}")
 
 
 def _need(inventory: Inventory) -> None:

@@ -1,8 +1,11 @@
 """What a plan is made by."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+Value = str | float | list[str]
+"""What an option may be in a document."""
 
 
 class Untagged(StrEnum):
@@ -26,13 +29,13 @@ class Options:
     allow: frozenset[str] = frozenset()
     """The brakes released by name; see brakes.py."""
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Value]:
         """The options as they stand in plans and reports: ages in seconds."""
         return {
-            **asdict(self),
             "untagged": self.untagged.value,
             "min_age": self.min_age.total_seconds(),
             "upload_age": self.upload_age.total_seconds(),
+            "max_delete": self.max_delete,
             "allow": sorted(self.allow),
         }
 

@@ -180,6 +180,7 @@ def summarise(inventory: Inventory) -> None:
         LEFT JOIN kept_links ON kept_links.repository = id
         """  # noqa: S608 - names of this package alone
     )
+    inventory.execute("DROP TABLE owned")
 
 
 def repositories(inventory: Inventory) -> Iterator[Repository]:

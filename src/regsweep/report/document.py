@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from regsweep.plan.file import Header
+from regsweep.plan.options import Value
 from regsweep.plan.summary import Blob, Finding, Repository, Totals
 
 VERSION: Final = 1
@@ -18,7 +19,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=
     regsweep: str
     store: str
     created: datetime
-    options: dict[str, object]
+    options: dict[str, Value]
     totals: Totals
     largest: list[Blob]
     repositories: list[Repository]
