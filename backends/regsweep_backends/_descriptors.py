@@ -32,6 +32,8 @@ def translate(error: OSError, *, key: str) -> StorageError:
     match error.errno:
         case errno.ENOENT:
             return NotFoundError(f"{key}: not found", key=key)
+        case errno.ELOOP:
+            return symbolic_link(key)
         case errno.EACCES | errno.EPERM:
             return DeniedError(
                 f"{key}: {reason}", key=key, hint="run as the user that the registry runs as, or as root"
@@ -162,6 +164,26 @@ class Handle:
         except OSError:
             # Which name it was, only a second look can tell.
             return [self._stat_one(name + suffix) for name in names]
+
+    def open_each(self, names: list[str], suffix: str, limit: int) -> list[tuple[os.stat_result, bytes] | None]:
+        """Stat each `name + suffix` and read at most `limit` bytes of it; `None` where there is nothing.
+
+        Raises:
+            StorageError: one cannot be opened or read.
+        """
+        results: list[tuple[os.stat_result, bytes] | None] = []
+        for name in names:
+            try:
+                descriptor = os.open(name + suffix, _FILE, dir_fd=self.fd)
+                try:
+                    results.append((os.fstat(descriptor), os.read(descriptor, limit)))
+                finally:
+                    os.close(descriptor)
+            except FileNotFoundError:
+                results.append(None)
+            except OSError as error:
+                raise translate(error, key=self.prefix + name + suffix) from error
+        return results
 
     def sift(self, names: list[str], suffix: str, states: list[os.stat_result | None]) -> Found:
         """Tell what is there from what is not, given what `stat` said of each name.

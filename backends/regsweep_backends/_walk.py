@@ -6,7 +6,7 @@ listing and closing every directory. Where the file is not there, the directory 
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -16,11 +16,20 @@ from regsweep_backends._descriptors import Found, Handle, entered
 from regsweep_backends._spread import spread
 
 _CURRENT: Final = "/current/link"
+_LINK_LIMIT: Final = 256
+"""Bytes to read of a link: more than one holds, enough to tell."""
 
 
-def _page(prefix: str, found: Found, suffix: str) -> Iterator[Page]:
+def _page(prefix: str, found: Found, suffix: str, contents: list[bytes] | None = None) -> Iterator[Page]:
     if found.names:
-        yield Page(prefix=prefix, names=found.names, suffix=suffix, sizes=found.sizes, modified=found.modified)
+        yield Page(
+            prefix=prefix,
+            names=found.names,
+            suffix=suffix,
+            sizes=found.sizes,
+            modified=found.modified,
+            contents=contents,
+        )
 
 
 def shards(top: Handle, scope: Scope) -> Iterator[str]:
@@ -47,15 +56,10 @@ def pages(top: Handle, shard: str) -> Iterator[Page]:
             return
         if shard.startswith("blobs/"):
             yield from _leaves(handle, "/data")
-        elif shard.endswith(("/_layers/", "/_manifests/revisions/")):
-            directories, others = handle.children()
-            yield from _files(handle, others)
-            for algorithm in directories:
-                with entered(handle, algorithm) as leaves:
-                    if leaves:
-                        yield from _leaves(leaves, "/link", beside="/signatures" if "revisions" in shard else "")
-            if not directories and not others:
-                yield from _empty(handle)
+        elif shard.endswith("/_layers/"):
+            yield from _algorithms(handle, partial(_leaves, suffix="/link"))
+        elif shard.endswith("/_manifests/revisions/"):
+            yield from _algorithms(handle, _revisions)
         elif shard.endswith("/_manifests/tags/"):
             yield from _tags(handle)
         else:
@@ -99,16 +103,37 @@ def _list_children(parent: Handle, names: list[str]) -> list[tuple[list[str], li
     return results
 
 
-def _leaves(handle: Handle, suffix: str, *, beside: str = "") -> Iterator[Page]:
+def _algorithms(handle: Handle, pages_of: Callable[[Handle], Iterator[Page]]) -> Iterator[Page]:
+    directories, others = handle.children()
+    yield from _files(handle, others)
+    for algorithm in directories:
+        with entered(handle, algorithm) as leaves:
+            if leaves:
+                yield from pages_of(leaves)
+    if not directories and not others:
+        yield from _empty(handle)
+
+
+def _leaves(handle: Handle, suffix: str) -> Iterator[Page]:
     names, others = handle.children()
     yield from _files(handle, others)
     found = handle.sift(names, suffix, spread(lambda part: handle.stat(part, suffix), names))
     yield from _page(handle.prefix, found, suffix)
-    odd = found.missing
-    if beside:
-        exists, fd = os.access, handle.fd
-        odd += [f"{name}{beside}" for name in found.names if exists(name + beside, os.F_OK, dir_fd=fd)]
-    yield from _below(handle, odd)
+    yield from _below(handle, found.missing)
+    if not names and not others:
+        yield from _empty(handle)
+
+
+def _revisions(handle: Handle) -> Iterator[Page]:
+    names, others = handle.children()
+    yield from _files(handle, others)
+    # These links are read in any case, and an open file is asked for its state faster than a name.
+    opened = spread(lambda part: handle.open_each(part, "/link", _LINK_LIMIT), names)
+    found = handle.sift(names, "/link", [one and one[0] for one in opened])
+    yield from _page(handle.prefix, found, "/link", [one[1] for one in opened if one])
+    exists, fd = os.access, handle.fd
+    signed = [f"{name}/signatures" for name in found.names if exists(f"{name}/signatures", os.F_OK, dir_fd=fd)]
+    yield from _below(handle, found.missing + signed)
     if not names and not others:
         yield from _empty(handle)
 

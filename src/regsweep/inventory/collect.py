@@ -152,17 +152,24 @@ class _Collector:
         self._rows.extend(schema.TAG_ENTRIES, repository, tags, digests, page.modified)
         return True
 
-    def _contents(self, page: Page) -> list[bytes | None]:
-        return list(self._store.read(page.prefix, page.names, page.suffix, limit=_LINK_LIMIT))
+    def _contents(self, page: Page, places: Sequence[int] | None = None) -> list[bytes | None]:
+        """What the page's keys hold, or those in some places of it."""
+        places = range(len(page.names)) if places is None else places
+        known: list[bytes | None] = [None] * len(places)
+        if page.contents:
+            known = [page.contents[at] for at in places]
+        if unread := [at for at, content in enumerate(known) if content is None]:
+            names = [page.names[places[at]] for at in unread]
+            contents = self._store.read(page.prefix, names, page.suffix, limit=_LINK_LIMIT)
+            for at, content in zip(unread, contents, strict=True):
+                known[at] = content
+        return known
 
     def _one_by_one(self, page: Page) -> None:
         texts = [page.prefix + name + page.suffix for name in page.names]
         keys = [layout.parse(text) for text in texts]
         unproved = [at for at, key in enumerate(keys) if key and _must_be_read(key, page.sizes[at])]
-        names = [page.names[at] for at in unproved]
-        contents = dict(
-            zip(unproved, self._store.read(page.prefix, names, page.suffix, limit=_LINK_LIMIT), strict=True)
-        )
+        contents = dict(zip(unproved, self._contents(page, unproved), strict=True))
         for at, (key, size, modified) in enumerate(zip(keys, page.sizes, page.modified, strict=True)):
             if key is None:
                 self._unknown(texts[at], size, modified)

@@ -24,6 +24,9 @@ class Page:
     """Bytes of each."""
     modified: Sequence[int]
     """Modification time of each, in microseconds since 1970."""
+    contents: Sequence[bytes | None] | None = None
+    """What each holds, where the listing proves it or came by it anyway; else it is read where it matters. Of content
+    longer than any link's, the beginning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
