@@ -85,8 +85,11 @@ def make_plan(
         RefusedError: the storage is of a kind that the options do not allow.
         UsageError, StorageError: it cannot be scanned.
     """
-    brakes.check_registry(opened.store, options, proxy=opened.proxy)
     now = datetime.now(UTC)
+    output = places.output or Path(f"regsweep-{now:%Y%m%dT%H%M%SZ}.plan")
+    if places.write:
+        file.check_place(output)
+    brakes.check_registry(opened.store, options, proxy=opened.proxy)
     with Workers(opened.store, cores()) as workers:
         begun = begin(opened.store, workers)
         with create(
@@ -100,7 +103,7 @@ def make_plan(
             refused = _refusal(totals, options)
             written = None
             if places.write and refused is None and (places.output or totals.condemned):
-                written = places.output or Path(f"regsweep-{now:%Y%m%dT%H%M%SZ}.plan")
+                written = output
                 file.write(written, inventory, header)
             document = report(
                 header,

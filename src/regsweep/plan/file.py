@@ -91,6 +91,19 @@ _DELETIONS: Final = """
 """
 
 
+def check_place(path: Path) -> None:
+    """See that a plan can be written at `path`, before the work of making it.
+
+    Raises:
+        UsageError: its directory does not exist or cannot be written.
+    """
+    folder = path.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{path}: no plan can be written there", hint="name a file in a directory that you can write, with --output"
+        )
+
+
 def write(path: Path, inventory: Inventory, header: Header) -> None:
     """Write a plan; it stands at `path` whole or not at all.
 
