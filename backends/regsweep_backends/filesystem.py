@@ -136,7 +136,7 @@ class FilesystemStore:
     def read_lock(self) -> Held | None:
         """See `Locks.read_lock`."""
         try:
-            descriptor = os.open(LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._top.fd)
+            descriptor = os.open(LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._top.fd)
         except FileNotFoundError:
             return None
         except OSError as error:

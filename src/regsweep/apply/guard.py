@@ -1,5 +1,6 @@
 """Proof that no registry writes to the storage: by asking each one, or by the user's word."""
 
+import base64
 import re
 import ssl
 from collections.abc import Mapping, Sequence
@@ -8,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3.util import Url, make_headers, parse_url
+from urllib3.util import Url, parse_url
 
 from regsweep.apply.credentials import PASSWORD_VARIABLE, Credentials, find_credentials
 from regsweep.errors import RefusedError, UsageError
@@ -112,9 +113,8 @@ class _Registry:
                 hint=f"give --registry-user NAME, with the right to push, and the password in {PASSWORD_VARIABLE}",
             )
         if 300 <= answer.status < 400:  # noqa: PLR2004 - redirects, by RFC 9110
-            target = parse_url(answer.headers.get("Location", ""))
             raise RefusedError(
-                f"{self._url}: redirects to {Url(scheme=target.scheme, host=target.host, port=target.port)}",
+                f"{self._url}: redirects to {_place(answer.headers.get('Location', ''))}",
                 hint="give the URL of the registry itself",
             )
         if not registry:
@@ -128,34 +128,52 @@ class _Registry:
         """The header that answers a challenge, Basic or Bearer (distribution's docs/spec/auth/token.md)."""
         if self._credentials is None:
             return {}
-        basic = make_headers(basic_auth=f"{self._credentials.user}:{self._credentials.password}")
+        # Docker sends UTF-8, which urllib3's own helper would not.
+        pair = f"{self._credentials.user}:{self._credentials.password}".encode()
+        basic = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
         scheme, _, rest = challenge.partition(" ")
         if scheme.lower() != "bearer":
-            return dict(basic)
+            return basic
         fields = dict(_CHALLENGE.findall(rest))
-        realm = urlsplit(fields.get("realm", ""))
-        if realm.scheme != "https" and not (realm.scheme == "http" and self._url.startswith("http://")):
-            raise RefusedError(f"{self._url}: wants the password sent to {realm.scheme}://{realm.netloc}, unencrypted")
+        realm = fields.get("realm", "")
+        place = _place(realm)
+        if not realm.startswith("https://") and not (realm.startswith("http://") and self._url.startswith("http://")):
+            raise RefusedError(f"{self._url}: wants the password sent to {place}, unencrypted")
         query = {name: fields[name] for name in ("service", "scope") if name in fields}
         try:
-            answer = pool.request("GET", fields["realm"], fields=query, headers=dict(basic), redirect=False)
+            answer = pool.request("GET", realm, fields=query, headers=basic, redirect=False)
             document = answer.json() if answer.status == 200 else {}  # noqa: PLR2004 - OK
         except (urllib3.exceptions.HTTPError, ValueError) as error:
-            raise RefusedError(f"{realm.scheme}://{realm.netloc}: gives no token: {_reason(error)}") from None
+            raise RefusedError(f"{place}: gives no token: {_reason(error)}") from None
         token = document.get("token") or document.get("access_token") if isinstance(document, dict) else None
-        return {"Authorization": f"Bearer {token}"} if token else {}
+        if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
+            return {}
+        return {"Authorization": f"Bearer {token}"}
 
 
 def _checked(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise UsageError(f"--registry {url}: is no URL of a registry", hint="write https://host or http://host:5000")
-    if parts.username or parts.password:
+    if "@" in url:
         raise UsageError(
-            "--registry: takes no password in its URL",
+            "--registry: takes no name and no password in its URL",
             hint=f"give --registry-user NAME, and the password in {PASSWORD_VARIABLE}",
         )
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise UsageError(f"--registry {url}: is no URL of a registry", hint="write https://host or http://host:5000")
     return url.rstrip("/").removesuffix("/v2")
+
+
+def _place(url: str) -> str:
+    """Where a URL leads, without what may be secret in it."""
+    try:
+        target = parse_url(url)
+    except urllib3.exceptions.LocationParseError:
+        return "nowhere that makes sense"
+    return str(Url(scheme=target.scheme, host=target.host, port=target.port))
 
 
 def _reason(error: Exception) -> str:

@@ -1,11 +1,12 @@
 """The journal of a plan: what became of each batch of its deletions, on disk before the next batch begins."""
 
 import os
+import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
@@ -55,6 +56,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="d
 
 
 _Record = Start | Batch | Directories | Done
+_START: Final = b'{"record":"start"'
 
 
 class Journal:
@@ -138,32 +140,39 @@ class Journal:
         self._count(record)
 
     def _read(self) -> None:
+        # Nothing is changed before it is certain that this is a journal: the name may be a slip.
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            raise self._not_a_journal()
         with os.fdopen(os.dup(self._fd), "rb") as file:
             file.seek(0)
             content = file.read()
         whole, newline, torn = content.rpartition(b"\n")
-        if torn:
-            # A run was killed while it wrote this line: the batch it tells of is simply done again.
-            os.ftruncate(self._fd, len(whole) + len(newline))
         decode = msgspec.json.Decoder(_Record).decode
         try:
             records = [decode(line) for line in whole.splitlines()]
-        except (msgspec.DecodeError, msgspec.ValidationError):
-            raise UsageError(
-                f"{self.path}: is not a journal of regsweep", hint="name another place with --journal"
-            ) from None
+        except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+            raise self._not_a_journal() from None
+        begins = isinstance(records[0], Start) if records else _START.startswith(torn[: len(_START)])
+        if not begins:
+            raise self._not_a_journal()
         others = [record for record in records if isinstance(record, Start) and record.plan != self._identity]
         if others and isinstance(records[-1], Done):
             # Whoever names each night's plan alike means this journal to be for it, once the last plan is done.
             os.ftruncate(self._fd, 0)
-        elif others:
+            return
+        if others:
             raise UsageError(
                 f"{self.path}: is the journal of another plan, which is not done",
                 hint="name another place with --journal, or remove it if that plan is given up",
             )
-        else:
-            for record in records:
-                self._count(record)
+        if torn:
+            # A run was killed while it wrote this line: the batch it tells of is simply done again.
+            os.ftruncate(self._fd, len(whole) + len(newline))
+        for record in records:
+            self._count(record)
+
+    def _not_a_journal(self) -> UsageError:
+        return UsageError(f"{self.path}: is not a journal of regsweep", hint="name another place with --journal")
 
     def _count(self, record: _Record) -> None:
         match record:

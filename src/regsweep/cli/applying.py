@@ -101,11 +101,11 @@ def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
                     memory=manner.memory,
                     break_lock=manner.break_lock,
                 ).run()
+            _tell(plan, journal, manner.form, already=False)
         except KeyboardInterrupt:
             raise _stopped("stopped on request", journal, plan) from None
         except StoppedError as error:
             raise _stopped(error.message, journal, plan, error.hint) from error
-        _tell(plan, journal, manner.form, already=False)
 
 
 def _stopped(what: str, journal: Journal, plan: file.Plan, hint: str = "") -> StoppedError:

@@ -15,8 +15,8 @@ import typer
 
 from regsweep.cli import options as o
 from regsweep.cli import values
-from regsweep.cli.streams import message, result
-from regsweep.errors import FAILED, RegsweepError, UsageError
+from regsweep.cli.streams import confirm, message, result
+from regsweep.errors import FAILED, USAGE, RegsweepError, UsageError
 from regsweep.plan.options import Options, Untagged
 
 app = typer.Typer(
@@ -27,6 +27,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_INTERRUPTED: Final = 130
+"""What typer makes of `KeyboardInterrupt`; deletions turn it into a `StoppedError` before."""
 TRACEBACK: Final = "REGSWEEP_TRACEBACK"
 _DAY: Final = "24h"
 _WEEK: Final = "168h"
@@ -39,16 +41,19 @@ def main() -> NoReturn:
     gc.set_threshold(200_000, 50, 100)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
     except RegsweepError as error:
         message(f"error: {error.message}", error.hint)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        message("interrupted; nothing was deleted")
-        sys.exit(FAILED)
+    except typer.TyperException as error:
+        # Without a command typer shows the help, and has nothing to say but that.
+        if said := " ".join(error.format_message().split()):
+            message(f"error: {said}", "add --help to see what can be given")
+        sys.exit(USAGE)
     except BrokenPipeError:
-        # Whoever read the report has seen enough.
-        sys.stderr.close()
+        # Whoever read the report has seen enough. What is left of it must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except Exception as error:  # the last one before the terminal
         if os.environ.get(TRACEBACK):
@@ -57,6 +62,9 @@ def main() -> NoReturn:
             f"error: unexpected {type(error).__name__}: {str(error).partition(chr(10))[0]}",
             f"this is a bug; please report it with what {TRACEBACK}=1 in the environment adds",
         )
+        sys.exit(FAILED)
+    if code == _INTERRUPTED:
+        message("interrupted; nothing was deleted")
         sys.exit(FAILED)
     sys.exit(0)
 
@@ -187,7 +195,7 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
     if dry_run or report.plan is None:
         return
     if not yes:
-        typer.confirm("Delete this?", abort=True, err=True)
+        confirm("Delete this?")
     applying.apply(
         Path(report.plan),
         guard,

@@ -98,6 +98,7 @@ def make_plan(
             facts={"store": opened.store.url, "scanned": now.isoformat(), "options": options.document()},
         ) as inventory:
             scan(begun, workers, inventory, progress)
+            workers.close()
             totals = decide(inventory, options, progress, now=now)
             header = file.header(opened.store.url, options, inventory, totals, created=now)
             refused = _refusal(totals, options)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -141,7 +142,8 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
         RegsweepError: DuckDB fails: out of memory and of disk, most likely.
     """
     # Imported here, for it takes longer than a listing to begin: the workers of a scan list meanwhile.
-    import duckdb  # noqa: PLC0415
+    with _signals_held_back():
+        import duckdb  # noqa: PLC0415
 
     with TemporaryDirectory(prefix="regsweep-") as scratch:
         try:
@@ -170,6 +172,23 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
                 raise RegsweepError(f"the inventory failed: {_first_line(error)}") from error
             raise
         connection.close()
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let an import end before a signal counts: a `KeyboardInterrupt` inside DuckDB's aborts the process."""
+    caught: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: caught.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for caught_number in caught:
+        signal.raise_signal(caught_number)
 
 
 def _open(path: Path | None, scratch: str, memory: str | None) -> "DuckDBPyConnection":

@@ -1,6 +1,7 @@
 """Brakes: plans so large or so unlikely that the user must ask for them by name."""
 
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from regsweep.errors import RefusedError
 from regsweep.plan.options import Options, Untagged
@@ -38,7 +39,7 @@ def check_registry(store: Reads, options: Options, *, proxy: str | None) -> None
         raise _refused(
             Brake.CACHE,
             "this registry is a pull-through cache"
-            + (f" of {proxy}" if proxy else f" ({SCHEDULER_STATE} stands in its storage)")
+            + (f" of {_host(proxy)}" if proxy else f" ({SCHEDULER_STATE} stands in its storage)")
             + ": content without a tag is wanted there",
         )
 
@@ -72,9 +73,18 @@ def check_plan(totals: Totals, options: Options) -> None:
         )
     if condemned > options.max_delete * blobs:
         raise RefusedError(
-            f"{condemned:,} of {blobs:,} blobs would be deleted, more than --max-delete {options.max_delete:.0%}",
+            f"{condemned:,} of {blobs:,} blobs would be deleted, more than --max-delete {options.max_delete * 100:g}%",
             hint="if the report shows what you expect, add --max-delete 100%",
         )
+
+
+def _host(url: str) -> str:
+    """The host of a URL, and no more: there may be a password in it."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "another registry"
+    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another registry"
 
 
 def _refused(brake: Brake, message: str) -> RefusedError:

@@ -23,6 +23,8 @@ from regsweep.registry.layout import Kind
 VERSION: Final = 1
 _END_BYTES: Final = 200
 """More than the last line takes."""
+_HEADER_BYTES: Final = 1 << 20
+"""More than the first line takes."""
 _STEPS: Final = {str(kind): step for step, kind in enumerate(ORDER)}
 
 
@@ -162,41 +164,32 @@ class Plan:
     findings: list[Finding]
 
     def deletions(self) -> Iterator[Deletion]:
-        """Read the deletions, in their order.
+        """Read the deletions, in their order, with the checks that `read` made.
 
         Raises:
-            UsageError: one names a key that no registry writes.
+            UsageError: the file was changed meanwhile.
         """
-        decode = msgspec.json.Decoder(Deletion).decode
-        step = 0
-        with self.path.open("rb") as file:
-            for line in file:
-                if not line.startswith(b'{"record":"delete"'):
-                    continue
-                deletion = decode(line)
-                if not _is_sound(deletion) or _STEPS[deletion.kind] < step:
-                    raise UsageError(
-                        f"{self.path}: lists what regsweep never deletes: {layout.printable(deletion.key)}"
-                    )
-                step = _STEPS[deletion.kind]
-                yield deletion
+        return _deletions(self.path)
 
 
 def read(path: Path) -> Plan:
     """Read a plan and check that it is whole and untouched.
 
     Raises:
-        UsageError: there is none, it is truncated or was changed, or a newer regsweep wrote it.
+        UsageError: there is none, it is truncated or was changed, a newer regsweep wrote it, or it names a key that no
+            registry writes.
     """
     try:
         with path.open("rb") as file:
-            first = _header(path, file.readline())
+            first = _header(path, file.readline(_HEADER_BYTES))
             end, checksum = _checked_end(path, file)
             if end.sha256 != checksum:
                 raise UsageError(f"{path}: was changed after it was written", hint="make a new plan: regsweep plan ...")
             file.seek(0)
             file.readline()
             repositories, findings = _described(file)
+        if sum(1 for _ in _deletions(path)) != end.deletions:
+            raise UsageError(f"{path}: was changed after it was written", hint="make a new plan: regsweep plan ...")
     except OSError as error:
         raise UsageError(f"{path}: the plan cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
@@ -229,10 +222,10 @@ def header(store: str, options: Options, inventory: Inventory, totals: Totals, *
 
 def _header(path: Path, line: bytes) -> Header:
     try:
-        document = json.loads(line)
-    except ValueError:
+        document = json.loads(line) if line.startswith(b'{"record":"plan"') else None
+    except (ValueError, RecursionError):
         document = None
-    if not isinstance(document, dict) or document.get("record") != "plan":
+    if not isinstance(document, dict):
         raise UsageError(f"{path}: is not a plan", hint="regsweep plan STORE writes one")
     if document.get("version") != VERSION:
         raise UsageError(
@@ -277,6 +270,23 @@ def _described(file: BinaryIO) -> tuple[list[Repository], list[Finding]]:
             case _:
                 break
     return repositories, findings
+
+
+def _deletions(path: Path) -> Iterator[Deletion]:
+    decode = msgspec.json.Decoder(Deletion).decode
+    step = 0
+    with path.open("rb") as file:
+        for line in file:
+            if not line.startswith(b'{"record":"delete"'):
+                continue
+            try:
+                deletion = decode(line)
+            except (msgspec.DecodeError, msgspec.ValidationError) as error:
+                raise UsageError(f"{path}: is damaged: {error}", hint="make a new plan: regsweep plan ...") from error
+            if not _is_sound(deletion) or _STEPS[deletion.kind] < step:
+                raise UsageError(f"{path}: lists what regsweep never deletes: {layout.printable(deletion.key)}")
+            step = _STEPS[deletion.kind]
+            yield deletion
 
 
 def _is_sound(deletion: Deletion) -> bool:

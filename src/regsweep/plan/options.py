@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
+_BEGINNING: Final = datetime(1900, 1, 1)  # noqa: DTZ001 - compared with what is in UTC without saying so
 Value = str | float | list[str]
 """What an option may be in a document."""
 
@@ -41,7 +43,10 @@ class Options:
 
     def cutoffs(self, now: datetime) -> dict[str, datetime]:
         """The moments after which things are too young to go: SQL parameters, in UTC without saying so."""
-        return {
-            "cutoff": (now - self.min_age).replace(tzinfo=None),
-            "upload_cutoff": (now - self.upload_age).replace(tzinfo=None),
-        }
+        return {"cutoff": _before(now, self.min_age), "upload_cutoff": _before(now, self.upload_age)}
+
+
+def _before(now: datetime, age: timedelta) -> datetime:
+    now = now.replace(tzinfo=None)
+    # Whatever is said to be older than all computers is as good as that.
+    return now - min(age, now - _BEGINNING)

@@ -15,6 +15,8 @@ _NOT_DRIVERS: Final = frozenset({"maintenance", "cache", "delete", "redirect", "
 """Keys of `storage` that configure the registry and name no driver."""
 
 _PREFIX: Final = "REGISTRY"
+_SECTIONS: Final = frozenset({"storage", "proxy", "version"})
+"""All that is read of a configuration; the rest may hold anything."""
 _MOST_BYTES: Final = 1 << 20
 
 
@@ -40,9 +42,10 @@ def parse_config(text: str, environment: Mapping[str, str]) -> Storage:
     if str(document.get("version")) != "0.1":
         raise UsageError(f"config.yml: version is {document.get('version')!r}, and only 0.1 is known")
     for name in sorted(environment):
-        first, *path = name.split("_")
-        if first == _PREFIX and path:
-            _override(document, [part.lower() for part in path], _load(environment[name], name), name)
+        first, *parts = name.split("_")
+        path = [part.lower() for part in parts]
+        if first == _PREFIX and path and path[0] in _SECTIONS:
+            _override(document, path, _load(environment[name], name), name)
     storage = document.get("storage")
     if isinstance(storage, str):
         storage = {storage: {}}
@@ -64,8 +67,6 @@ def parse_config(text: str, environment: Mapping[str, str]) -> Storage:
 
 def _override(document: dict[str, object], path: list[str], value: object, name: str) -> None:
     """Set what a variable names; what is above it is made, and a whole map is replaced by a scalar."""
-    if path[0] not in ("storage", "proxy", "version"):
-        return
     here = document
     for part in path[:-1]:
         below = here.get(part)
