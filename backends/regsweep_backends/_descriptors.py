@@ -2,10 +2,12 @@
 
 import errno
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
+from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from regsweep.errors import DeniedError, NotFoundError, ReadOnlyError, StorageError
@@ -55,14 +57,28 @@ def symbolic_link(key: str) -> StorageError:
     )
 
 
+def refuse_climbing(names: Sequence[str], key: str) -> None:
+    """Refuse names that would lead out of their directory; the layout's grammar has none of them.
+
+    Raises:
+        StorageError: there is one.
+    """
+    joined = "/".join(["", *names, ""])
+    if "//" in joined or "/../" in joined or "/./" in joined:
+        raise StorageError(f"{key}: leads out of its directory", key=key)
+
+
 class Handle:
     """An open directory of the tree and where it stands in it. A context manager that closes it."""
 
-    def __init__(self, descriptor: int, prefix: str, *, device: int | None) -> None:
+    def __init__(self, descriptor: int, prefix: str, *, device: int | None, mounts: frozenset[str]) -> None:
         self.fd = descriptor
         self.prefix = prefix
         self.device = device
         """The only device that may be entered, or `None` for any."""
+        self.mounts = mounts
+        """What is mounted below the tree's top, for a bind mount can be of the same device; empty where any may be
+        entered."""
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +90,10 @@ class Handle:
     def root(cls, path: str, *, cross_mounts: bool) -> "Handle":
         """Open the tree's top by its path, the only place where symbolic links count."""
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        return cls(descriptor, "", device=None if cross_mounts else os.fstat(descriptor).st_dev)
+        if cross_mounts:
+            return cls(descriptor, "", device=None, mounts=frozenset())
+        mounts = frozenset(_mounts_below(os.path.realpath(path)))
+        return cls(descriptor, "", device=os.fstat(descriptor).st_dev, mounts=mounts)
 
     def enter(self, name: str, *, trusted: bool = False) -> "Handle":
         """Open a directory below this one, each component of `name` on its own.
@@ -86,32 +105,48 @@ class Handle:
             StorageError: a component is no directory, is a symbolic link or a mount point, or cannot be opened.
         """
         name = name.strip("/")
-        fd = self.fd
-        for component in (name,) if trusted else name.split("/"):
-            try:
-                deeper = os.open(component, _DIRECTORY, dir_fd=fd)
-            except OSError as error:
-                if _is_link(component, fd):
-                    raise symbolic_link(f"{self.prefix}{name}") from error
-                raise translate(error, key=f"{self.prefix}{name}") from error
-            finally:
-                if fd != self.fd:
-                    os.close(fd)
-            fd = deeper
-        handle = Handle(fd, f"{self.prefix}{name}/", device=self.device)
+        if not name:
+            return Handle(os.dup(self.fd), self.prefix, device=self.device, mounts=self.mounts)
+        key = f"{self.prefix}{name}"
+        fd = self._open(name.split("/"), key) if not trusted else self._open_one(name, self.fd, key)
+        handle = Handle(fd, f"{key}/", device=self.device, mounts=self.mounts)
         if self.device is not None:
             try:
                 self.check_device(os.fstat(fd).st_dev, handle.prefix)
+            except OSError as error:
+                os.close(fd)
+                raise translate(error, key=handle.prefix) from error
             except BaseException:
                 os.close(fd)
                 raise
         return handle
 
+    def _open(self, components: list[str], key: str) -> int:
+        refuse_climbing(components, key)
+        fd = self.fd
+        for component in components:
+            try:
+                deeper = self._open_one(component, fd, key)
+            finally:
+                if fd != self.fd:
+                    os.close(fd)
+            fd = deeper
+        return fd
+
+    @staticmethod
+    def _open_one(component: str, fd: int, key: str) -> int:
+        try:
+            return os.open(component, _DIRECTORY, dir_fd=fd)
+        except OSError as error:
+            if _is_link(component, fd):
+                raise symbolic_link(key) from error
+            raise translate(error, key=key) from error
+
     def check_device(self, device: int, key: str) -> None:
         """Refuse to cross a mount point unasked."""
-        if self.device not in (None, device):
+        if self.device not in (None, device) or any(key.startswith(mount) for mount in self.mounts):
             raise StorageError(
-                f"{key}: is on another file system",
+                f"{key}: is on another file system, or mounted there",
                 key=key,
                 hint="if it is mounted there on purpose, add --cross-mounts",
             )
@@ -213,8 +248,12 @@ class Handle:
     def read(self, names: list[str], suffix: str, limit: int) -> list[bytes | None]:
         """Read at most `limit` bytes of each `name + suffix`; `None` where there is no such file.
 
+        What stands before the last component was listed as a directory; it is not opened on its own, for that would
+        cost a third more. Should somebody put a symbolic link there meanwhile, what is read must still hash to its
+        digest, or be one.
+
         Raises:
-            StorageError: one cannot be read.
+            StorageError: one cannot be read, or is no regular file.
         """
         results: list[bytes | None] = []
         # Nearly every manifest and every link ends within the first read: then the short answer is the end.
@@ -223,6 +262,8 @@ class Handle:
             try:
                 descriptor = os.open(name + suffix, _FILE, dir_fd=self.fd)
                 try:
+                    found = os.fstat(descriptor)
+                    self._check_file(found.st_mode, found.st_dev, self.prefix + name + suffix)
                     content = os.read(descriptor, first)
                     if len(content) == first:
                         content += _rest(descriptor, limit - first)
@@ -252,6 +293,18 @@ class Handle:
                 f"{key}: is not a regular file", key=key, hint="a registry writes only files and directories"
             )
         self.check_device(device, key)
+
+
+def _mounts_below(path: str) -> Iterator[str]:
+    """What is mounted below `path`, relative to it, each with a slash at its end (proc(5), mountinfo)."""
+    try:
+        table = Path("/proc/self/mountinfo").read_bytes()
+    except FileNotFoundError:
+        return
+    for line in table.splitlines():
+        place = os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda code: bytes([int(code[1], 8)]), line.split()[4]))
+        if place.startswith(f"{path}/"):
+            yield f"{place.removeprefix(f'{path}/')}/"
 
 
 @contextmanager

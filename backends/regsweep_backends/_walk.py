@@ -6,16 +6,19 @@ listing and closing every directory. Where the file is not there, the directory 
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from regsweep.errors import NotFoundError
+from regsweep.registry.layout import LOCK
 from regsweep.storage.ports import Page, Scope
 from regsweep_backends._descriptors import Found, Handle, entered
 from regsweep_backends._spread import spread
 
 _CURRENT: Final = "/current/link"
+_SHARD_OF_BLOBS: Final = re.compile("blobs/[^/]+/[^/]+/")
 _LINK_LIMIT: Final = 256
 """Bytes to read of a link: more than one holds, enough to tell."""
 
@@ -34,16 +37,25 @@ def _page(prefix: str, found: Found, suffix: str, contents: list[bytes] | None =
 
 def shards(top: Handle, scope: Scope) -> Iterator[str]:
     """Name the directories that are listed on their own; see `Lists.shards`."""
+    if scope is Scope.ALL:
+        directories, others = top.children()
+        yield from (name for name in others if name != LOCK)
+        yield from (f"{name}/" for name in directories if name not in ("blobs", "repositories"))
     with entered(top, "repositories") as repositories:
         if repositories is not None:
             yield from _repository_shards(repositories, scope)
     if scope is Scope.ALL:
         with entered(top, "blobs") as blobs:
             if blobs is not None:
-                for algorithm in sorted(blobs.children()[0]):
+                algorithms, strays = blobs.children()
+                yield from (f"blobs/{name}" for name in strays)
+                for algorithm in sorted(algorithms):
                     with entered(blobs, algorithm) as handle:
-                        names = sorted(handle.children()[0]) if handle else []
-                    yield from (f"blobs/{algorithm}/{name}/" for name in names)
+                        names, strays = handle.children() if handle else ([], [])
+                    yield from (f"blobs/{algorithm}/{name}" for name in strays)
+                    yield from (f"blobs/{algorithm}/{name}/" for name in sorted(names))
+                    if not names and not strays:
+                        yield f"blobs/{algorithm}/"
 
 
 def pages(top: Handle, shard: str) -> Iterator[Page]:
@@ -54,7 +66,7 @@ def pages(top: Handle, shard: str) -> Iterator[Page]:
     with entered(top, shard) as handle:
         if handle is None:
             return
-        if shard.startswith("blobs/"):
+        if _SHARD_OF_BLOBS.fullmatch(shard):
             yield from _leaves(handle, "/data")
         elif shard.endswith("/_layers/"):
             yield from _algorithms(handle, partial(_leaves, suffix="/link"))
@@ -131,8 +143,8 @@ def _revisions(handle: Handle) -> Iterator[Page]:
     opened = spread(lambda part: handle.open_each(part, "/link", _LINK_LIMIT), names)
     found = handle.sift(names, "/link", [one and one[0] for one in opened])
     yield from _page(handle.prefix, found, "/link", [one[1] for one in opened if one])
-    exists, fd = os.access, handle.fd
-    signed = [f"{name}/signatures" for name in found.names if exists(f"{name}/signatures", os.F_OK, dir_fd=fd)]
+    signatures = handle.stat(found.names, "/signatures")
+    signed = [f"{name}/signatures" for name, state in zip(found.names, signatures, strict=True) if state]
     yield from _below(handle, found.missing + signed)
     if not names and not others:
         yield from _empty(handle)

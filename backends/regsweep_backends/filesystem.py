@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -12,7 +13,7 @@ from regsweep.errors import NotFoundError, StorageError, UsageError
 from regsweep.registry.layout import BASE, LOCK
 from regsweep.storage.ports import Held, Outcome, Page, Result, Scope, Target
 from regsweep_backends import _walk
-from regsweep_backends._descriptors import Handle, entered, translate
+from regsweep_backends._descriptors import Handle, entered, refuse_climbing, translate
 from regsweep_backends._spread import spread
 
 _BATCH = 4096
@@ -69,6 +70,7 @@ class FilesystemStore:
 
     def read(self, prefix: str, names: Sequence[str], suffix: str, *, limit: int) -> Iterator[bytes | None]:
         """See `Reads.read`."""
+        refuse_climbing(names, prefix)
         with entered(self._top, prefix) as handle:
             if handle is None:
                 yield from (None for _ in names)
@@ -78,7 +80,7 @@ class FilesystemStore:
     def has(self, path: str) -> bool:
         """See `Reads.has`."""
         try:
-            os.stat(f"{self.url}/{path}")  # noqa: PTH116 - pathlib's exists() hides errors other than "not found"
+            os.lstat(f"{self.url}/{path}")
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -87,13 +89,19 @@ class FilesystemStore:
 
     def prepare(self) -> None:
         """See `Deletes.prepare`."""
-        if os.fstatvfs(self._top.fd).f_flag & os.ST_RDONLY:
-            raise translate(OSError(errno.EROFS, ""), key=self.url)
-        for directory in (".", "repositories", "blobs"):
-            with suppress(FileNotFoundError):
-                os.stat(directory, dir_fd=self._top.fd)
-                if not os.access(directory, os.W_OK | os.X_OK, dir_fd=self._top.fd, effective_ids=True):
-                    raise translate(OSError(errno.EACCES, ""), key=f"{self.url}/{BASE}/{directory}".removesuffix("/."))
+        for directory in ("", "repositories", "blobs"):
+            key = f"{self.url}/{BASE}/{directory}".rstrip("/")
+            try:
+                with entered(self._top, directory) as handle:
+                    if handle is None:
+                        continue
+                    if os.fstatvfs(handle.fd).f_flag & os.ST_RDONLY:
+                        raise translate(OSError(errno.EROFS, ""), key=key)
+                    os.stat(".", dir_fd=handle.fd)
+                    if not os.access(".", os.W_OK | os.X_OK, dir_fd=handle.fd, effective_ids=True):
+                        raise translate(OSError(errno.EACCES, ""), key=key)
+            except OSError as error:
+                raise translate(error, key=key) from error
 
     def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         """See `Deletes.delete`. A directory that held nothing else goes with its file."""
@@ -104,6 +112,7 @@ class FilesystemStore:
         for key in keys:
             folder, _, name = key.rstrip("/").rpartition("/")
             try:
+                refuse_climbing([name], key)
                 with self._top.enter(folder) as parent:
                     os.rmdir(name, dir_fd=parent.fd)
             except NotFoundError:
@@ -129,7 +138,9 @@ class FilesystemStore:
             # A full disk is what regsweep is called for: an empty file is a lock all the same.
             with suppress(OSError):
                 os.write(descriptor, content)
-            return Held(content=content, token=os.fstat(descriptor).st_ino)
+            return Held(content=content, token=_token(os.fstat(descriptor)))
+        except OSError as error:
+            raise translate(error, key=LOCK) from error
         finally:
             os.close(descriptor)
 
@@ -142,14 +153,16 @@ class FilesystemStore:
         except OSError as error:
             raise translate(error, key=LOCK) from error
         try:
-            return Held(content=os.read(descriptor, 4096), token=os.fstat(descriptor).st_ino)
+            return Held(content=os.read(descriptor, 4096), token=_token(os.fstat(descriptor)))
+        except OSError as error:
+            raise translate(error, key=LOCK) from error
         finally:
             os.close(descriptor)
 
     def remove_lock(self, held: Held) -> bool:
         """See `Locks.remove_lock`."""
         try:
-            descriptor = os.open(LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._top.fd)
+            descriptor = os.open(LOCK, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._top.fd)
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -158,9 +171,9 @@ class FilesystemStore:
             # Of two that break the same dead lock, the second waits here and then finds another file at the name.
             with suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-            mine = os.fstat(descriptor).st_ino
+            mine = _token(os.fstat(descriptor))
             try:
-                standing = os.stat(LOCK, dir_fd=self._top.fd, follow_symlinks=False).st_ino
+                standing = _token(os.stat(LOCK, dir_fd=self._top.fd, follow_symlinks=False))
             except FileNotFoundError:
                 return False
             if not mine == standing == held.token:
@@ -206,7 +219,7 @@ def _delete_one(parent: Handle, folder: str, name: str, target: Target) -> Outco
             outcome = Outcome(Result.DELETED)
         except OSError as error:
             outcome = _outcome_of(error, target.key)
-    if outcome.result is not Result.FAILED:
+    if outcome.result is not Result.FAILED and parent.prefix:
         # Not empty yet, or gone, or not ours to remove: the run ends with another try. Done also where the file was
         # gone already, for a run may have been cut off between the two.
         with suppress(OSError):
@@ -214,8 +227,14 @@ def _delete_one(parent: Handle, folder: str, name: str, target: Target) -> Outco
     return outcome
 
 
+def _token(state: os.stat_result) -> tuple[int, int]:
+    if not stat.S_ISREG(state.st_mode):
+        raise StorageError(f"{LOCK}: is not a regular file", key=LOCK)
+    return state.st_ino, state.st_mtime_ns
+
+
 def _outcome_of(error: OSError, key: str) -> Outcome:
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+    if error.errno == errno.ENOENT:
         return Outcome(Result.ABSENT)
     if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
         return Outcome(Result.CHANGED, f"{key}: is not empty")

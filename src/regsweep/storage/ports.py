@@ -73,7 +73,11 @@ class Lists(Protocol):
         ...
 
     def pages(self, shard: str) -> Iterator[Page]:
-        """List every key below one shard. A shard that does not exist any more has no pages."""
+        """List every key below one shard. A shard that does not exist any more has no pages.
+
+        Where the layout leaves room for one file only, beside a `link` or a `data` and inside a whole tag, an adapter
+        may pass over what else stands there: it is never deleted, and keeps its directory from being so.
+        """
         ...
 
 
