@@ -18,8 +18,6 @@ from regsweep_backends._descriptors import Found, Handle, entered
 from regsweep_backends._spread import spread
 
 _CURRENT: Final = "/current/link"
-_CHILDLESS: Final = 2
-"""Links of a directory that holds no other, on most file systems; where there are more or fewer, a second look tells."""
 _SHARD_OF_BLOBS: Final = re.compile("blobs/[^/]+/[^/]+/")
 _LINK_LIMIT: Final = 256
 """Bytes to read of a link: more than one holds, enough to tell."""
@@ -145,12 +143,8 @@ def _revisions(handle: Handle) -> Iterator[Page]:
     opened = spread(lambda part: handle.open_each(part, "/link", _LINK_LIMIT), names)
     found = handle.sift(names, "/link", [one and one[0] for one in opened])
     yield from _page(handle.prefix, found, "/link", [one[1] for one in opened if one])
-    folders = handle.stat(found.names, "")
-    suspects = [
-        name for name, state in zip(found.names, folders, strict=True) if state is None or state.st_nlink != _CHILDLESS
-    ]
-    signatures = handle.stat(suspects, "/signatures")
-    signed = [f"{name}/signatures" for name, state in zip(suspects, signatures, strict=True) if state]
+    signatures = handle.stat(found.names, "/signatures")
+    signed = [f"{name}/signatures" for name, state in zip(found.names, signatures, strict=True) if state]
     yield from _below(handle, found.missing + signed)
     if not names and not others:
         yield from _empty(handle)
