@@ -23,6 +23,14 @@ class RegsweepError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors come back from worker processes; exceptions are unpickled by calling them with `args` alone.
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(kind: type[RegsweepError], arguments: tuple[object, ...]) -> RegsweepError:
+    return kind.__new__(kind, *arguments)
+
 
 class UsageError(RegsweepError):
     """What the user asked for makes no sense as asked: a wrong option, path, file or name."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -78,31 +79,41 @@ class Workers:
     def _results(
         self, work: Callable[[Source, Task], Rows], waiting: Iterator[Task], running: dict[Future[Rows], Task]
     ) -> Iterator[tuple[Task, Rows]]:
-        try:
-            while running:
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    task = running.pop(future)
-                    self._submit(work, waiting, running)
-                    yield task, future.result()
-        except BrokenProcessPool as error:
-            raise RegsweepError(
-                "a worker process died", hint="if the machine ran out of memory, give --memory less"
-            ) from error
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                task = running.pop(future)
+                self._submit(work, waiting, running)
+                with _deaths_told():
+                    rows = future.result()
+                yield task, rows
 
     def _submit(
         self, work: Callable[[Source, Task], Rows], waiting: Iterator[Task], running: dict[Future[Rows], Task]
     ) -> None:
-        if self._pool:
+        if self._pool is None:
+            return
+        with _deaths_told():
             for task in islice(waiting, self._processes * _AHEAD - len(running)):
                 running[self._pool.submit(_work, work, task)] = task
+
+
+@contextmanager
+def _deaths_told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise RegsweepError(
+            "a worker process died", hint="if the machine ran out of memory, give --memory less"
+        ) from error
 
 
 def _begin(store: Source) -> None:
     global _store  # noqa: PLW0603 - a worker process serves one store all its life
     _store = store
-    # Both reach a whole process group; the parent alone decides what they mean.
+    # Ctrl-C reaches a whole process group; the parent alone decides what it means. SIGTERM ends a worker, for that is
+    # how the pool ends the others when one has died.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _die_with_parent()
 
 
