@@ -42,13 +42,16 @@ class Workers:
         self._store = store
         self._processes = processes
         self._pool: ProcessPoolExecutor | None = None
+        self._children: list[multiprocessing.process.BaseProcess] = []
 
     def __enter__(self) -> Self:
         if self._processes > 1:
+            others = multiprocessing.active_children()
             context = multiprocessing.get_context("fork")
-            self._pool = ProcessPoolExecutor(self._processes, context, _begin, (self._store,))
+            self._pool = ProcessPoolExecutor(self._processes, context, _begin, (self._store, os.getpid()))
             # The first task forks them all.
             self._pool.submit(os.getpid).result()
+            self._children = [child for child in multiprocessing.active_children() if child not in others]
         return self
 
     def __exit__(
@@ -58,6 +61,9 @@ class Workers:
 
     def close(self) -> None:
         """End the processes, and give their memory back, before the context does."""
+        # The pool alone would ask them to end, and wait for ever where one was killed with the queue's lock in hand.
+        for child in self._children:
+            child.terminate()
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
 
@@ -107,23 +113,26 @@ def _deaths_told() -> Iterator[None]:
         ) from error
 
 
-def _begin(store: Source) -> None:
+def _begin(store: Source, parent: int) -> None:
     global _store  # noqa: PLW0603 - a worker process serves one store all its life
     _store = store
     # Ctrl-C reaches a whole process group; the parent alone decides what it means. SIGTERM ends a worker, for that is
     # how the pool ends the others when one has died.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _die_with_parent()
+    _die_with(parent)
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     """Let the kernel end this process when its parent is killed, for it would wait for tasks for ever."""
     import ctypes  # noqa: PLC0415 - of no use to the parent
 
     if sys.platform == "linux":
         prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        # It was killed before the kernel was asked.
+        os._exit(1)
 
 
 def _work(work: Callable[[Source, Task], Rows], task: Task) -> Rows:
