@@ -2,6 +2,9 @@
 
 from typing import ClassVar, Final
 
+UNREADABLE: Final = (ValueError, RecursionError)
+"""What reading damaged JSON raises: msgspec's errors are `ValueError`s, and so is that for bytes that are not UTF-8."""
+
 FAILED: Final = 1
 USAGE: Final = 2
 REFUSED: Final = 3

@@ -49,7 +49,7 @@ def _from_docker(path: Path, host: str) -> Credentials | None:
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: cannot be read: {type(error).__name__}") from None
     if not isinstance(document, dict):
         raise UsageError(f"{path}: is no JSON object")
@@ -69,7 +69,10 @@ def _from_docker(path: Path, host: str) -> Credentials | None:
 
 
 def _host(name: str) -> str:
-    return urlsplit(name if "://" in name else f"//{name}").netloc
+    try:
+        return urlsplit(name if "://" in name else f"//{name}").netloc
+    except ValueError:
+        return ""
 
 
 def _decoded(auth: str, path: Path, host: str) -> Credentials:

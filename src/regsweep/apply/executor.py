@@ -17,6 +17,7 @@ from regsweep.plan.kinds import DIRECTORY
 from regsweep.registry.layout import Kind
 from regsweep.storage.ports import Result, Store, Target
 
+RESUME: Final = "run the same command again to resume"
 _KEPT: Final = 2
 """Components of the shallowest directory that is ever removed: a registry may take it for an error to find neither
 `blobs` nor `repositories`."""
@@ -81,7 +82,8 @@ class Executor:
                     self._delete(deletions, lock, bar)
             self._go_on(lock)
             self._remove_emptied()
-            self.journal.finish()
+        # The lock goes first: a plan that is done never looks at it again.
+        self.journal.finish()
 
     def _delete(self, deletions: Iterator[Deletion], lock: Lock, bar: Bar) -> None:
         while batch := list(islice(deletions, self.store.batch)):
@@ -132,10 +134,14 @@ class Executor:
         try:
             self.proof.check()
         except RefusedError as error:
-            raise StoppedError(error.message, hint=error.hint) from error
+            raise StoppedError(error.message, hint=f"{error.hint}; then {RESUME}" if error.hint else RESUME) from error
 
     def _surrender(self, troubles: list[Trouble]) -> None:
         """Stop at what could not be deleted: a link that stays must keep what it leads to."""
         if troubles:
             others = f", and {len(troubles) - 1:,} more" if len(troubles) > 1 else ""
-            raise StoppedError(f"not deleted: {troubles[0].error}{others}", hint="mend that")
+            changed = any(trouble.result is Result.CHANGED for trouble in troubles)
+            raise StoppedError(
+                f"not deleted: {troubles[0].error}{others}",
+                hint="make a new plan" if changed else f"mend that; then {RESUME}",
+            )

@@ -10,7 +10,7 @@ from typing import Final, Self
 
 import msgspec
 
-from regsweep.errors import StoppedError, UsageError
+from regsweep.errors import UNREADABLE, StoppedError, UsageError
 from regsweep.storage.ports import Outcome, Result, Target
 
 
@@ -57,6 +57,23 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="d
 
 _Record = Start | Batch | Directories | Done
 _START: Final = b'{"record":"start"'
+_DONE: Final = b'{"record":"done"'
+
+
+def beside(plan: Path) -> Path:
+    """Where the journal of a plan stands unless told otherwise."""
+    return plan.with_name(f"{plan.name}.journal")
+
+
+def unfinished(path: Path) -> bool:
+    """Whether the journal of a plan that was begun and is not done stands at `path`."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UsageError(f"{path}: the journal cannot be read: {error.strerror}") from error
+    return bool(lines) and lines[0].startswith(_START) and not lines[-1].startswith(_DONE)
 
 
 class Journal:
@@ -150,9 +167,9 @@ class Journal:
         decode = msgspec.json.Decoder(_Record).decode
         try:
             records = [decode(line) for line in whole.splitlines()]
-        except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+        except UNREADABLE:
             raise self._not_a_journal() from None
-        begins = isinstance(records[0], Start) if records else _START.startswith(torn[: len(_START)])
+        begins = isinstance(records[0], Start) if records else not newline and _START.startswith(torn[: len(_START)])
         if not begins:
             raise self._not_a_journal()
         others = [record for record in records if isinstance(record, Start) and record.plan != self._identity]

@@ -11,7 +11,7 @@ from typing import Self
 
 import msgspec
 
-from regsweep.errors import LockedError, StoppedError
+from regsweep.errors import UNREADABLE, LockedError, StoppedError
 from regsweep.registry.layout import BASE, LOCK
 from regsweep.storage.ports import Held, Locks
 
@@ -104,7 +104,7 @@ class Lock:
             return
         try:
             owner = msgspec.json.decode(standing.content, type=Owner)
-        except (msgspec.DecodeError, msgspec.ValidationError):
+        except UNREADABLE:
             owner = None
         if not self._force and not (owner and owner.is_dead()):
             raise LockedError(

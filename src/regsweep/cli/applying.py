@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from regsweep.apply.executor import Executor, Proof
+from regsweep.apply.executor import RESUME, Executor, Proof
 from regsweep.apply.guard import RegistriesReadOnly, UsersWord
-from regsweep.apply.journal import Journal
+from regsweep.apply.journal import Journal, beside
 from regsweep.apply.stop import StopRequest
 from regsweep.cli.options import Format
 from regsweep.cli.streams import message, result
@@ -80,8 +80,7 @@ def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
         RegsweepError: see executor.py and plan/file.py.
     """
     plan = file.read(path)
-    journal_path = manner.journal or path.with_name(f"{path.name}.journal")
-    with Journal(journal_path, plan.identity) as journal:
+    with Journal(manner.journal or beside(path), plan.identity) as journal:
         if journal.done:
             _tell(plan, journal, manner.form, already=True)
             return
@@ -105,13 +104,12 @@ def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
         except KeyboardInterrupt:
             raise _stopped("stopped on request", journal, plan) from None
         except StoppedError as error:
-            raise _stopped(error.message, journal, plan, error.hint) from error
+            raise _stopped(error.message, journal, plan, error.hint or RESUME) from error
 
 
-def _stopped(what: str, journal: Journal, plan: file.Plan, hint: str = "") -> StoppedError:
+def _stopped(what: str, journal: Journal, plan: file.Plan, hint: str = RESUME) -> StoppedError:
     return StoppedError(
-        f"{what}; {journal.deleted:,} of {plan.length:,} deletions done, noted in {journal.path}",
-        hint=f"{hint}; then run the same command again to resume" if hint else "run the same command again to resume",
+        f"{what}; {journal.deleted:,} of {plan.length:,} deletions done, noted in {journal.path}", hint=hint
     )
 
 

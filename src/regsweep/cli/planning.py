@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from regsweep.apply.journal import beside, unfinished
 from regsweep.cli.options import Format
 from regsweep.cli.streams import result
 from regsweep.errors import RefusedError, UsageError
@@ -89,6 +90,11 @@ def make_plan(
     output = places.output or Path(f"regsweep-{now:%Y%m%dT%H%M%SZ}.plan")
     if places.write:
         file.check_place(output)
+        if unfinished(beside(output)):
+            raise UsageError(
+                f"{output}: was begun and is not done",
+                hint=f"regsweep apply {output} resumes it; or name another file with --output",
+            )
     brakes.check_registry(opened.store, options, proxy=opened.proxy)
     with Workers(opened.store, cores()) as workers:
         begun = begin(opened.store, workers)

@@ -94,7 +94,7 @@ class _Collector:
     def page(self, page: Page) -> None:
         """Take in a page: at once where all its keys are of one kind and as they should be, else one by one."""
         first = layout.parse(page.prefix + page.names[0] + page.suffix)
-        if first is None or not self._at_once(first, page):
+        if first is None or not page.prefix.endswith("/") or not self._at_once(first, page):
             self._one_by_one(page)
 
     def _at_once(self, first: Key, page: Page) -> bool:  # noqa: PLR0911 - one for each kind

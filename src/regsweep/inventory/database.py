@@ -55,12 +55,14 @@ class Inventory:
 
     def flush(self) -> None:
         """Write out every row that `add` took, and every repository's name."""
-        for name in list(self._repositories)[self._named :]:
-            if not layout.is_servable(name):
-                self._pending.add(schema.DAMAGE, name, f"repositories/{name}/", "no client can name this repository")
         for table in schema.TABLES:
             self._write(table)
+        # Only now has every repository its number.
         names = list(self._repositories)[self._named :]
+        for name in names:
+            if not layout.is_servable(name):
+                self._pending.add(schema.DAMAGE, name, f"repositories/{name}/", "no client can name this repository")
+        self._write(schema.DAMAGE)
         numbers = range(self._named, self._named + len(names))
         self.load("repositories", {"id": na.int32(), "name": na.string()}, [list(numbers), names])
         self._named += len(names)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -61,11 +61,15 @@ class Workers:
 
     def close(self) -> None:
         """End the processes, and give their memory back, before the context does."""
-        # The pool alone would ask them to end, and wait for ever where one was killed with the queue's lock in hand.
-        for child in self._children:
-            child.terminate()
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+        if self._pool is None:
+            return
+        if not all(child.is_alive() for child in self._children):
+            # The pool must notice before it is asked to end: a worker that was killed while it waited had the queue's
+            # lock in hand, and the others would wait for it for ever.
+            with suppress(BrokenProcessPool):
+                self._pool.submit(os.getpid).result()
+        self._pool.shutdown(cancel_futures=True)
+        self._children.clear()
 
     def run(self, work: Callable[[Source, Task], Rows], tasks: Iterable[Task]) -> Iterator[tuple[Task, Rows]]:
         """Do `work` on each task and give its rows as they come, in no particular order; each task exactly once.

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
-from regsweep.errors import RegsweepError, UsageError
+from regsweep.errors import UNREADABLE, RegsweepError, UsageError
 from regsweep.inventory.database import Inventory
 from regsweep.plan import summary
 from regsweep.plan.kinds import DIRECTORY, ORDER
@@ -69,7 +69,7 @@ class Deletion(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", ta
     reason: str
 
 
-class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="end"):
+class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="end", forbid_unknown_fields=True):
     """The last line."""
 
     deletions: int
@@ -97,10 +97,10 @@ def check_place(path: Path) -> None:
     """See that a plan can be written at `path`, before the work of making it.
 
     Raises:
-        UsageError: its directory does not exist or cannot be written.
+        UsageError: its directory does not exist or cannot be written, or it is a directory itself.
     """
     folder = path.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(
             f"{path}: no plan can be written there", hint="name a file in a directory that you can write, with --output"
         )
@@ -192,7 +192,7 @@ def read(path: Path) -> Plan:
             raise UsageError(f"{path}: was changed after it was written", hint="make a new plan: regsweep plan ...")
     except OSError as error:
         raise UsageError(f"{path}: the plan cannot be read: {error.strerror}") from error
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path}: is damaged: {error}", hint="make a new plan: regsweep plan ...") from error
     return Plan(
         path=path,
@@ -223,7 +223,7 @@ def header(store: str, options: Options, inventory: Inventory, totals: Totals, *
 def _header(path: Path, line: bytes) -> Header:
     try:
         document = json.loads(line) if line.startswith(b'{"record":"plan"') else None
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         document = None
     if not isinstance(document, dict):
         raise UsageError(f"{path}: is not a plan", hint="regsweep plan STORE writes one")
@@ -244,7 +244,7 @@ def _checked_end(path: Path, file: BinaryIO) -> tuple[End, str]:
     start = tail.rstrip(b"\n").rfind(b"\n") + 1
     try:
         end = msgspec.json.decode(tail[start:], type=End)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNREADABLE:
         raise UsageError(
             f"{path}: is truncated: its last line is missing", hint="make a new plan: regsweep plan ..."
         ) from None
@@ -281,7 +281,7 @@ def _deletions(path: Path) -> Iterator[Deletion]:
                 continue
             try:
                 deletion = decode(line)
-            except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            except UNREADABLE as error:
                 raise UsageError(f"{path}: is damaged: {error}", hint="make a new plan: regsweep plan ...") from error
             if not _is_sound(deletion) or _STEPS[deletion.kind] < step:
                 raise UsageError(f"{path}: lists what regsweep never deletes: {layout.printable(deletion.key)}")

@@ -69,7 +69,11 @@ def _reach(inventory: Inventory, options: Options, cutoff: datetime) -> None:
             UNION ALL
             SELECT repository, digest FROM tag_entries WHERE modified > $cutoff
             UNION ALL
+            -- A tag that is young, by itself or by its last push, stays, and with it what it stands at.
             SELECT repository, digest FROM tags WHERE modified > $cutoff
+            UNION ALL
+            SELECT repository, tags.digest FROM tags
+            SEMI JOIN (FROM tag_entries WHERE modified > $cutoff) USING (repository, tag)
             UNION ALL
             SELECT repository, digest FROM revisions SEMI JOIN frozen USING (repository)
         ) USING (repository, digest)
@@ -92,7 +96,8 @@ def _follow(inventory: Inventory) -> None:
         JOIN servable child ON child.repository = parent.repository AND child.digest = reference.digest
         UNION ALL
         SELECT referrer.repository, reference.digest AS source, referrer.digest AS target
-        FROM servable referrer
+        -- A referrer is one by its revision; as a layer alone it is read only where a tag or an index leads to it.
+        FROM (FROM servable SEMI JOIN revisions USING (repository, digest)) referrer
         JOIN manifest_references reference ON reference.manifest = referrer.digest AND reference.role = {_SUBJECT}
         """  # noqa: S608 - a number of this module
     )
@@ -177,6 +182,7 @@ def _mark_blobs(inventory: Inventory, cutoff: datetime) -> None:
         UNION SELECT digest FROM signatures SEMI JOIN frozen USING (repository)
         UNION SELECT signatures.digest FROM signatures
             SEMI JOIN reached ON signatures.repository = reached.repository AND signatures.revision = reached.digest
+        UNION SELECT digest FROM signatures WHERE modified > $cutoff
         UNION SELECT digest FROM revisions WHERE modified > $cutoff
         UNION SELECT digest FROM tags WHERE modified > $cutoff
         UNION SELECT digest FROM tag_entries WHERE modified > $cutoff

@@ -195,7 +195,8 @@ def largest(inventory: Inventory) -> list[Blob]:
         msgspec.convert(dict(zip(Blob.__struct_fields__, row, strict=True)), Blob)
         for row in inventory.rows(
             f"""
-            SELECT 'sha256:' || lower(hex(digest)), bytes, reason,
+            SELECT CASE octet_length(digest) WHEN 32 THEN 'sha256:' WHEN 48 THEN 'sha384:' ELSE 'sha512:' END
+                || lower(hex(digest)), bytes, reason,
                 coalesce(list_sort(list(name) FILTER (name IS NOT NULL))[:3], [])
             FROM (FROM condemned WHERE kind = '{Kind.BLOB}' ORDER BY bytes DESC, digest LIMIT {LARGEST})
             LEFT JOIN linked USING (digest) LEFT JOIN repositories ON repositories.id = linked.repository

@@ -81,20 +81,31 @@ def _override(document: dict[str, object], path: list[str], value: object, name:
     here[path[-1]] = value
 
 
+class _NotAcceptedError(yaml.MarkedYAMLError):
+    """YAML that is valid, and that no configuration has."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML without what a configuration has no need of: aliases, which can grow without bound, and duplicate keys."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not accepted here")
+            raise _NotAcceptedError(problem="aliases are not accepted here", problem_mark=self.peek_event().start_mark)  # type: ignore[no-untyped-call]
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 - PyYAML's own signature
-        keys = [key.value for key, _ in node.value]
-        twice = {str(key) for key in keys if keys.count(key) > 1}
-        if twice:
-            raise yaml.YAMLError(f"{min(twice)} stands twice in one map")
+        seen: set[object] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise _NotAcceptedError(problem=f"{key.value} stands twice in one map", problem_mark=key.start_mark)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:  # noqa: FBT001, FBT002 - as above
+        try:
+            return super().construct_object(node, deep)
+        except ValueError:
+            raise _NotAcceptedError(problem="a value cannot be read", problem_mark=node.start_mark) from None
 
 
 def _load(text: str, name: str) -> object:
@@ -103,8 +114,10 @@ def _load(text: str, name: str) -> object:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise UsageError(f"{name}{line}: is not valid YAML: {problem}") from None
+        # What PyYAML says of values may repeat them, and they may be secret.
+        known = isinstance(error, _NotAcceptedError | yaml.scanner.ScannerError | yaml.parser.ParserError)
+        problem = f": {error.problem}" if known and isinstance(error, yaml.MarkedYAMLError) else ""
+        raise UsageError(f"{name}{line}: is not valid YAML{problem}") from None
 
 
 def _mapping(value: object, name: str) -> dict[str, object]:

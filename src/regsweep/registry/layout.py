@@ -192,12 +192,13 @@ def parse_link(content: bytes) -> Digest:
 def _candidates(key: str) -> tuple[Kind, ...]:
     if key.startswith("blobs/"):
         return (Kind.BLOB,)
-    if "/_layers/" in key:
-        return (Kind.LAYER_LINK,)
+    # A tag may be named `_layers`, but no component of a repository's name begins so.
     if "/_manifests/tags/" in key:
         return (Kind.TAG_ENTRY, Kind.TAG)
     if "/_manifests/revisions/" in key:
         return (Kind.REVISION, Kind.SIGNATURE)
+    if "/_layers/" in key:
+        return (Kind.LAYER_LINK,)
     return (Kind.UPLOAD,)
 
 

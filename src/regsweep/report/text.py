@@ -38,7 +38,7 @@ _REASONS: Final = {
 def size(count: float) -> str:
     """Bytes, for people: decimal units, three digits or so."""
     for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(count) < 1000:  # noqa: PLR2004 - what the units mean
+        if round(count, 1) < 1000:  # noqa: PLR2004 - what the units mean
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} PB"

@@ -12,7 +12,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Keys of a listing that share what stands before and after their names: `prefix + name + suffix`.
+    """Keys of a listing, one or more, that share what stands before and after their names: `prefix + name + suffix`.
 
     A name that ends in `/` is an empty directory, or a directory marker object.
     """
