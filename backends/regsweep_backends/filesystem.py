@@ -126,6 +126,22 @@ class FilesystemStore:
 
     def create_lock(self, content: bytes) -> Held | None:
         """See `Locks.create_lock`."""
+        # Written before it has a name: a run that is killed meanwhile leaves no lock that says nothing.
+        with suppress(OSError):
+            descriptor = os.open(".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o644, dir_fd=self._top.fd)
+            try:
+                os.write(descriptor, content)
+                held = Held(content=content, token=_token(os.fstat(descriptor)))
+                os.link(f"/proc/self/fd/{descriptor}", LOCK, dst_dir_fd=self._top.fd)
+                return held  # noqa: TRY300 - what is held is known before it has a name
+            except FileExistsError:
+                return None
+            finally:
+                os.close(descriptor)
+        return self._create_empty_lock_first(content)
+
+    def _create_empty_lock_first(self, content: bytes) -> Held | None:
+        """As `create_lock`, where the file system knows no files without a name, or is full."""
         try:
             descriptor = os.open(
                 LOCK, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=self._top.fd

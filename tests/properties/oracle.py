@@ -1,0 +1,175 @@
+"""What a collection must take and nothing else, in plain sets: the other opinion on what regsweep condemns.
+
+No code is shared with regsweep. The rules are those of the documentation, one set after the other.
+"""
+
+import re
+from datetime import datetime, timedelta
+from typing import Final
+
+from tests.properties.books import Books, File, Files, Link, Manifest, take_apart, understand
+
+_ABOUT: Final = re.compile(r"sha256-([0-9a-f]{64})(\..*)?")
+
+Pair = tuple[str, str]
+"""A repository and a digest: reachability is a matter of both."""
+
+
+def subject_of(tag: str) -> str | None:
+    """The digest of the image that a tag is about, in cosign's and OCI's manner."""
+    found = _ABOUT.fullmatch(tag)
+    return f"sha256:{found[1]}" if found else None
+
+
+def must_go(files: Files, now: datetime, *, untagged: str, min_age: timedelta, upload_age: timedelta) -> set[str]:
+    """The keys of every tag, tag entry, signature, revision, layer link, upload and blob that goes."""
+    return _Collection(files, keep_untagged=untagged == "keep", min_age=min_age).gone(now, upload_age)
+
+
+class _Collection:
+    def __init__(self, files: Files, *, keep_untagged: bool, min_age: timedelta) -> None:
+        self.files = files
+        self.min_age = min_age
+        self.keep_untagged = keep_untagged
+        self.books = take_apart(files)
+        self.manifests = _manifests(files, self.books)
+        self.frozen = self.books.damaged | {
+            link.repository
+            for link in (*self.books.revisions, *self.books.tags)
+            if self.manifests.get(link.digest, ...) is None
+        }
+        self.served = {pair for pair in _linked(self.books) if pair[1] in self.manifests}
+        # A push to a tag writes the history's entry first: a young entry makes the whole tag young.
+        self.young_tags = {
+            (link.repository, link.tag) for link in (*self.books.tags, *self.books.entries) if self.young(link.key)
+        }
+        self.kept = self._reached_from(self._roots() & self.served)
+        self.needed = self._named_by(self.kept)
+
+    def young(self, key: str) -> bool:
+        return self.files[key].age < self.min_age
+
+    def _roots(self) -> set[Pair]:
+        tags = [
+            link
+            for link in self.books.tags
+            if self.keep_untagged
+            or subject_of(link.tag) is None
+            or (link.repository, link.tag) in self.young_tags
+            or link.repository in self.frozen
+        ]
+        revisions = [
+            link
+            for link in self.books.revisions
+            if self.keep_untagged or self.young(link.key) or link.repository in self.frozen
+        ]
+        entries = [link for link in self.books.entries if self.young(link.key)]
+        return {(link.repository, link.digest) for link in (*tags, *revisions, *entries)}
+
+    def _reached_from(self, roots: set[Pair]) -> set[Pair]:
+        kept: set[Pair] = set()
+        found = roots
+        while found:
+            kept |= found
+            found = (self._named_by(kept) | self._referrers(kept) | self._about(kept)) & self.served - kept
+        return kept
+
+    def _named_by(self, kept: set[Pair]) -> set[Pair]:
+        understood = [(repository, self.manifests[digest]) for repository, digest in kept]
+        return {(repository, digest) for repository, found in understood if found for digest in found.refers}
+
+    def _referrers(self, kept: set[Pair]) -> set[Pair]:
+        """Only revisions: what a layer's link leads to must not depend on who else knows it for a manifest."""
+        return {
+            (link.repository, link.digest)
+            for link in self.books.revisions
+            if (found := self.manifests.get(link.digest)) and (link.repository, found.subject or "") in kept
+        }
+
+    def _about(self, kept: set[Pair]) -> set[Pair]:
+        alive = {digest for _, digest in kept}
+        return {(link.repository, link.digest) for link in self.books.tags if subject_of(link.tag) in alive}
+
+    def gone(self, now: datetime, upload_age: timedelta) -> set[str]:
+        books = self.books
+        tags = self._going([link for link in books.tags if not self._tag_stays(link)])
+        standing = {(link.repository, link.tag) for link in books.tags if link.key not in tags}
+        entries = [
+            link
+            for link in books.entries
+            if (link.repository, link.tag) not in standing or (link.repository, link.digest) not in self.kept
+        ]
+        pushed = {(link.repository, link.digest) for link in books.entries if self.young(link.key)}
+        revisions = [link for link in books.revisions if (link.repository, link.digest) not in self.kept | pushed]
+        signatures = [link for link in books.signatures if (link.repository, link.revision) not in self.kept]
+        links = tags | self._going([*entries, *revisions, *signatures, *self._unneeded_layers()])
+        # Damage leaves open what is meant; everything else keeps the blob that it leads to as long as it stays itself.
+        wanted = books.doubtful | {digest for _, digest in self.needed}
+        wanted |= {link.target for link in books.links() if link.key not in links}
+        blobs = {key for digest, key in books.blobs.items() if digest not in wanted and not self.young(key)}
+        return links | blobs | self._uploads(now, upload_age)
+
+    def _going(self, links: list[Link]) -> set[str]:
+        return {link.key for link in links if link.repository not in self.frozen and not self.young(link.key)}
+
+    def _tag_stays(self, link: Link) -> bool:
+        if (link.repository, link.tag) in self.young_tags:
+            return True
+        if (link.repository, link.digest) not in self.served:
+            return False
+        subject = subject_of(link.tag)
+        return self.keep_untagged or subject is None or subject in {digest for _, digest in self.kept}
+
+    def _unneeded_layers(self) -> list[Link]:
+        return [
+            link
+            for link in self.books.layers
+            if not {(link.repository, link.digest), (link.repository, link.target)} & self.needed
+            and (link.repository, link.digest) not in self.kept
+            and not (link.target in self.books.blobs and self.young(self.books.blobs[link.target]))
+        ]
+
+    def _uploads(self, now: datetime, upload_age: timedelta) -> set[str]:
+        gone: set[str] = set()
+        for (repository, _), keys in self.books.uploads.items():
+            written = min(self.files[key].age for key in keys)
+            said = [_began(self.files[key], now) for key in keys if key.endswith("/startedat")]
+            began = next((age for age in said if age is not None), written)
+            if repository not in self.frozen and began >= upload_age and written >= self.min_age:
+                gone.update(keys)
+        return gone
+
+
+def _began(file: File, now: datetime) -> timedelta | None:
+    try:
+        return now - datetime.fromisoformat(file.content.decode())
+    except ValueError:
+        return None
+
+
+def _linked(books: Books) -> set[Pair]:
+    """Where a registry looks for a manifest: 2.x takes one that only `_layers` links too."""
+    return {(link.repository, link.digest) for link in (*books.revisions, *books.layers)}
+
+
+def _manifests(files: Files, books: Books) -> dict[str, Manifest | None]:
+    """Every manifest there is; `None` stands for one that cannot be understood.
+
+    That is what a revision links or a tag names, and what an index lists as its child. Such a child may be a layer of a
+    build's cache as well: if it cannot be understood, it is taken for one.
+    """
+    layers = {(link.repository, link.digest) for link in books.layers}
+    named = {link.digest for link in books.revisions}
+    named |= {link.digest for link in books.tags if (link.repository, link.digest) in layers}
+    found = {digest: understand(files[key].content, digest) for digest, key in books.blobs.items() if digest in named}
+    while True:
+        parents = [(repository, found.get(digest)) for repository, digest in _linked(books)]
+        children = {(repository, child) for repository, parent in parents if parent for child in parent.children}
+        new = {
+            digest: manifest
+            for digest in {digest for _, digest in children & layers} - found.keys()
+            if digest in books.blobs and (manifest := understand(files[books.blobs[digest]].content, digest))
+        }
+        if not new:
+            return found
+        found |= new
