@@ -59,7 +59,10 @@ class Books:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a manifest refers to: everything but its subject, those of them that are its children, its subject."""
+    """What a manifest refers to: everything but its subject, those of them that may be manifests, its subject.
+
+    Those are what an index lists, and what stands where no known manifest has a digest.
+    """
 
     refers: frozenset[str]
     children: frozenset[str]
@@ -142,15 +145,22 @@ def understand(content: bytes, digest: str) -> Manifest | None:
     if not isinstance(document, dict):
         return None
     subject = document.pop("subject", None)
-    try:
-        children = frozenset(child["digest"] for child in document.get("manifests") or ())
-        for entry in (*(document.get("layers") or ()), *(document.get("blobs") or ())):
-            entry["digest"]
-    except (KeyError, TypeError):
+    described = [entry for name in ("layers", "manifests", "blobs") for entry in _entries(document.get(name))]
+    if not all(isinstance(entry, dict) and isinstance(entry.get("digest"), str) for entry in described):
         return None
+    leaves = [document.get(name) for name in ("config", "layers", "blobs", "fsLayers")]
     return Manifest(
-        refers=frozenset(_digests(document)), children=children, subject=None if subject is None else subject["digest"]
+        refers=frozenset(_digests(document)),
+        children=frozenset(_digests(document)) - frozenset(_digests(leaves)),
+        subject=None if subject is None else subject["digest"],
     )
+
+
+def _entries(value: object) -> list[object]:
+    """A list's entries; what should be a list and is none counts as an entry that is no descriptor."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [None]
 
 
 def _digests(value: object) -> Iterator[str]:

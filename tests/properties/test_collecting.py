@@ -14,6 +14,7 @@ from tests.properties.oracle import must_go, subject_of
 from tests.properties.registries import NOW, registries
 from tests.properties.serving import dangling, pulls
 from tests.properties.shelf import YOUNG, Shelf
+from tests.trees import slashed
 
 # Each example takes a database and files of its own: too long for Hypothesis to shrink it, hence `fewest`.
 UNHURRIED: Final = settings(
@@ -132,6 +133,37 @@ def test_a_push_to_a_tag_that_is_under_way_keeps_what_the_tag_still_stands_at() 
     shelf.push("app", image, f"sha256-{'0' * 64}.sig")
     shelf.entry("app", f"sha256-{'0' * 64}.sig", f"sha256:{'1' * 64}", YOUNG)
     assert condemned(shelf.files, MINUS_M) == set()
+
+
+def test_it_keeps_the_blob_even_where_the_revision_was_deleted() -> None:
+    shelf = Shelf()
+    shelf.current("app", "v1", shelf.blob(b'{"layers":[]}'))
+    shelf.entry("app", "v1", f"sha256:{'1' * 64}", YOUNG)
+    assert condemned(shelf.files, MINUS_M) == set()
+
+
+def test_a_tag_of_a_frozen_repository_is_a_root_whatever_it_is_about() -> None:
+    shelf = Shelf()
+    layer = shelf.blob(b"a layer that only another repository linked")
+    image = Made(json.dumps({"layers": [{"digest": layer}]}).encode())
+    # As old registries serve it: linked as a layer alone.
+    shelf.layer("app", shelf.blob(image.content))
+    shelf.current("app", f"sha256-{'0' * 64}.sig", image.digest)
+    shelf.put(f"repositories/app/_layers/sha256/{'1' * 64}/link", "")
+    assert condemned(shelf.files, MINUS_M) == set()
+
+
+def test_what_an_unknown_manifest_leads_to_does_not_depend_on_who_else_knows_it() -> None:
+    shelf = Shelf()
+    image = Made(b'{"layers":[]}')
+    shelf.push("app", image)
+    index = Made(json.dumps({"manifests": [{"digest": image.digest}]}).encode())
+    shelf.layer("app", shelf.blob(index.content))
+    shelf.push("app", Made(json.dumps({"mediaType": "unknown", "next": {"digest": index.digest}}).encode()), "v1")
+    assert condemned(shelf.files, MINUS_M) == set()
+    # In another repository the index is a revision, which goes.
+    shelf.revision("other", index.digest)
+    assert condemned(shelf.files, MINUS_M) == {f"repositories/other/_manifests/revisions/{slashed(index.digest)}/link"}
 
 
 def test_what_is_kept_of_a_repository_does_not_depend_on_what_goes_from_another() -> None:

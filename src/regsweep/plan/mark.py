@@ -186,6 +186,7 @@ def _mark_blobs(inventory: Inventory, cutoff: datetime) -> None:
         UNION SELECT digest FROM revisions WHERE modified > $cutoff
         UNION SELECT digest FROM tags WHERE modified > $cutoff
         UNION SELECT digest FROM tag_entries WHERE modified > $cutoff
+        UNION SELECT tags.digest FROM tags SEMI JOIN (FROM tag_entries WHERE modified > $cutoff) USING (repository, tag)
         """,
         {"cutoff": cutoff},
     )
