@@ -155,8 +155,8 @@ def _linked(books: Books) -> set[Pair]:
 def _manifests(files: Files, books: Books) -> dict[str, Manifest | None]:
     """Every manifest there is; `None` stands for one that cannot be understood.
 
-    That is what a revision links or a tag names, and what such a one has for a child. A child may be a layer of a build's
-    cache as well: if it cannot be understood, it is taken for one.
+    That is what a revision links or a tag names, and what such a one has for a child. A child may be a layer of a
+    build's cache as well: if it cannot be understood, it is taken for one.
     """
     layers = {(link.repository, link.digest) for link in books.layers}
     named = {link.digest for link in books.revisions}

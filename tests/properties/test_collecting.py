@@ -135,7 +135,7 @@ def test_a_push_to_a_tag_that_is_under_way_keeps_what_the_tag_still_stands_at() 
     assert condemned(shelf.files, MINUS_M) == set()
 
 
-def test_it_keeps_the_blob_even_where_the_revision_was_deleted() -> None:
+def test_a_push_under_way_keeps_the_blob_that_its_tag_stands_at_without_a_revision() -> None:
     shelf = Shelf()
     shelf.current("app", "v1", shelf.blob(b'{"layers":[]}'))
     shelf.entry("app", "v1", f"sha256:{'1' * 64}", YOUNG)
@@ -144,7 +144,7 @@ def test_it_keeps_the_blob_even_where_the_revision_was_deleted() -> None:
 
 def test_a_tag_of_a_frozen_repository_is_a_root_whatever_it_is_about() -> None:
     shelf = Shelf()
-    layer = shelf.blob(b"a layer that only another repository linked")
+    layer = shelf.blob(b"nothing links to this layer")
     image = Made(json.dumps({"layers": [{"digest": layer}]}).encode())
     # As old registries serve it: linked as a layer alone.
     shelf.layer("app", shelf.blob(image.content))
