@@ -120,7 +120,9 @@ class FilesystemStore:
             except StorageError as error:
                 yield Outcome(Result.FAILED, error.message)
             except OSError as error:
-                yield _outcome_of(error, key)
+                # A mount point, entered by --cross-mounts, stays as one that is not empty does.
+                busy = error.errno == errno.EBUSY
+                yield Outcome(Result.CHANGED, f"{key}: is a mount point") if busy else _outcome_of(error, key)
             else:
                 yield Outcome(Result.DELETED)
 

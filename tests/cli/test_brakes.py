@@ -1,6 +1,7 @@
 """Brakes: what goes too far, or is no registry of the kind that this collects, must be asked for by name."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ CASES = [
     pytest.param(
         Case(
             make=orphans,
-            says="2 blobs would be deleted",
+            says="not one blob is in use",
             override=("--allow", "nothing-kept"),
         ),
         id="nothing-kept",
@@ -171,3 +172,13 @@ def test_as_much_as_the_share_may_go(tmp_path: Path) -> None:
     assert regsweep("plan", "registry", "--max-delete", "25%", "-o", "the.plan", cwd=tmp_path).code == 0
     error = the_error(regsweep("plan", "registry", "--max-delete", "24.9%", cwd=tmp_path), 3)
     assert "1 of 4 blobs would be deleted, more than --max-delete 24.9%" in error
+
+
+def test_a_storage_whose_blobs_are_not_there_is_refused(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "registry")
+    tree.push(image(b"kept"), "app", "v1")
+    # As when `blobs/` is a file system of its own that nobody mounted.
+    shutil.rmtree(tree.base / "blobs")
+    error = the_error(regsweep("plan", "registry", cwd=tmp_path), 3)
+    assert "not one blob is in use: is all of the storage here?" in error
+    assert list(tmp_path.glob("*.plan")) == []

@@ -9,7 +9,7 @@ from typing import Final
 
 from tests.properties.books import Books, File, Files, Link, Manifest, take_apart, understand
 
-_ABOUT: Final = re.compile(r"sha256-([0-9a-f]{64})(\..*)?")
+_ABOUT: Final = re.compile(r"sha256-([0-9a-f]{64})(\.(?:sig|att|sbom))?")
 
 Pair = tuple[str, str]
 """A repository and a digest: reachability is a matter of both."""

@@ -347,3 +347,19 @@ def test_a_place_where_no_plan_can_be_written_is_refused_before_the_work(tmp_pat
     with pytest.raises(UsageError, match="no plan can be written"):
         file.check_place(tmp_path / place)
     file.check_place(tmp_path / "a.plan")
+
+
+def test_a_file_that_takes_the_plan_s_name_meanwhile_changes_nothing(tmp_path: Path, content: bytes) -> None:
+    plan = read(put(tmp_path, content))
+    before = [deletion.key for deletion in plan.deletions()]
+    plan.path.unlink()
+    assert [deletion.key for deletion in plan.deletions()] == before
+    put(tmp_path, b"another plan")
+    assert [deletion.key for deletion in plan.deletions()] == before
+
+
+def test_a_plan_cut_short_meanwhile_is_noticed(tmp_path: Path, content: bytes) -> None:
+    plan = read(put(tmp_path, content))
+    os.truncate(plan.path, content.rindex(b'{"record":"delete"'))
+    with pytest.raises(UsageError, match="changed"):
+        list(plan.deletions())

@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,14 +167,7 @@ def test_all_that_changed_is_counted(scene: Scene) -> None:
 
 def test_a_plan_of_another_duckdb_is_refused_for_its_fingerprints_differ(scene: Scene) -> None:
     header = msgspec.structs.replace(scene.plan.header, engine="0.0.1")
-    other = Plan(
-        path=scene.plan.path,
-        identity=scene.plan.identity,
-        length=scene.plan.length,
-        header=header,
-        repositories=scene.plan.repositories,
-        findings=scene.plan.findings,
-    )
+    other = dataclasses.replace(scene.plan, header=header)
     with pytest.raises(RefusedError, match=r"DuckDB 0\.0\.1"):
         scene.check(other)
 

@@ -13,7 +13,7 @@ from regsweep.apply.journal import Journal, beside
 from regsweep.apply.stop import StopRequest
 from regsweep.cli.options import Format
 from regsweep.cli.streams import message, result
-from regsweep.errors import RefusedError, StoppedError
+from regsweep.errors import RefusedError, RegsweepError, StoppedError
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.workers import Workers, cores
 from regsweep.plan import file
@@ -57,6 +57,8 @@ class Manner:
     memory: str | None
     cross_mounts: bool
     form: Format
+    resume: str = RESUME
+    """What to do to resume a run that stopped."""
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="regsweep-result"):
@@ -102,14 +104,20 @@ def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
                 ).run()
             _tell(plan, journal, manner.form, already=False)
         except KeyboardInterrupt:
-            raise _stopped("stopped on request", journal, plan) from None
+            raise _stopped("stopped on request", journal, plan, RESUME, manner) from None
         except StoppedError as error:
-            raise _stopped(error.message, journal, plan, error.hint or RESUME) from error
+            raise _stopped(error.message, journal, plan, error.hint or RESUME, manner) from error
+        except RegsweepError as error:
+            # Whatever goes wrong after the first deletion leaves a run that can be resumed.
+            if journal.deleted or journal.absent:
+                raise _stopped(error.message, journal, plan, error.hint or RESUME, manner) from error
+            raise
 
 
-def _stopped(what: str, journal: Journal, plan: file.Plan, hint: str = RESUME) -> StoppedError:
+def _stopped(what: str, journal: Journal, plan: file.Plan, hint: str, manner: Manner) -> StoppedError:
     return StoppedError(
-        f"{what}; {journal.deleted:,} of {plan.length:,} deletions done, noted in {journal.path}", hint=hint
+        f"{what}; {journal.deleted:,} of {plan.length:,} deletions done, noted in {journal.path}",
+        hint=hint.replace(RESUME, manner.resume),
     )
 
 

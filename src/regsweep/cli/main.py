@@ -178,7 +178,7 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
         registries=registry or [], stopped=registry_stopped, user=registry_user, authorities=registry_ca
     )
     if not dry_run:
-        if not (yes or sys.stdin.isatty()):
+        if not (yes or (sys.stdin and sys.stdin.isatty())):
             raise UsageError("prune cannot ask: standard input is no terminal", hint="add --yes, or --dry-run")
         # Better refused now than after an hour of scanning.
         guard.proof().check()
@@ -186,7 +186,9 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
     report, refused = planning.make_plan(
         planning.open_source(planning.Source(store=store, config=config, cross_mounts=cross_mounts)),
         _rules(untagged, delete_untagged, min_age, upload_age, max_delete, allow),
-        planning.Places(output=output, inventory=inventory, memory=values.memory(memory), write=not dry_run),
+        planning.Places(
+            output=output, inventory=inventory, memory=values.memory(memory), write=not dry_run, journal=journal
+        ),
         shown,
     )
     planning.show(report, form, prune=True)
@@ -200,7 +202,12 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
         Path(report.plan),
         guard,
         applying.Manner(
-            journal=journal, break_lock=break_lock, memory=values.memory(memory), cross_mounts=cross_mounts, form=form
+            journal=journal,
+            break_lock=break_lock,
+            memory=values.memory(memory),
+            cross_mounts=cross_mounts,
+            form=form,
+            resume=f"regsweep apply {report.plan} resumes it, with the options that prove the registry read-only",
         ),
         shown,
     )

@@ -75,6 +75,8 @@ class Places:
     memory: str | None
     write: bool
     """Whether a plan is to be written at all."""
+    journal: Path | None = None
+    """Where the plan's journal will be, if not beside it."""
 
 
 def make_plan(
@@ -90,7 +92,7 @@ def make_plan(
     output = places.output or Path(f"regsweep-{now:%Y%m%dT%H%M%SZ}.plan")
     if places.write:
         file.check_place(output)
-        if unfinished(beside(output)):
+        if unfinished(places.journal or beside(output)):
             raise UsageError(
                 f"{output}: was begun and is not done",
                 hint=f"regsweep apply {output} resumes it; or name another file with --output",

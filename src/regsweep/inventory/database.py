@@ -147,10 +147,12 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
     with _signals_held_back():
         import duckdb  # noqa: PLC0415
 
-    with TemporaryDirectory(prefix="regsweep-") as scratch:
+    with _scratch() as scratch:
         try:
             connection = _open(path, scratch, memory)
         except duckdb.Error as error:
+            if path:
+                path.unlink(missing_ok=True)
             raise UsageError(f"cannot make the inventory: {_first_line(error)}") from error
         try:
             for table in schema.TABLES:
@@ -165,6 +167,9 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
             if path:
                 # What was not filled to its end must not be taken for an inventory.
                 path.unlink(missing_ok=True)
+            if isinstance(error, RuntimeError) and "interrupted" in str(error):
+                # What DuckDB makes of the `KeyboardInterrupt` that ended its work.
+                raise KeyboardInterrupt from error
             if isinstance(error, duckdb.OutOfMemoryException):
                 raise RegsweepError(
                     f"not enough memory: {_first_line(error)}",
@@ -174,6 +179,15 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
                 raise RegsweepError(f"the inventory failed: {_first_line(error)}") from error
             raise
         connection.close()
+
+
+def _scratch() -> "TemporaryDirectory[str]":
+    try:
+        return TemporaryDirectory(prefix="regsweep-")
+    except OSError as error:
+        raise RegsweepError(
+            f"no temporary directory can be made: {error.strerror}", hint="give TMPDIR a disk with space"
+        ) from error
 
 
 @contextmanager

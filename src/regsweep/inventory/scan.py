@@ -23,15 +23,16 @@ _TAGGED: Final = """
     SELECT DISTINCT digest FROM tags SEMI JOIN layer_links USING (repository, digest)
     SEMI JOIN blobs USING (digest) ANTI JOIN manifests USING (digest)
 """
-# An index's child may be there too, but it may be a layer as well, as in BuildKit's cache. Asked for again until no
-# round finds another manifest, whose children may be such too.
+# An index's child, or what an unknown manifest refers to, may be there too, but it may be a layer as well, as in
+# BuildKit's cache. Asked for again until no round finds another manifest, whose children may be such too.
 _MAYBE_MANIFESTS: Final = f"""
     SELECT DISTINCT digest FROM layer_links
     SEMI JOIN (
         SELECT linked.repository, child.digest
         FROM (SELECT repository, digest FROM revisions UNION ALL SELECT repository, digest FROM layer_links) linked
         JOIN (
-            FROM manifest_references ANTI JOIN manifests USING (digest) WHERE role = {int(Role.CHILD)}
+            FROM manifest_references ANTI JOIN manifests USING (digest)
+            WHERE role IN ({int(Role.CHILD)}, {int(Role.OTHER)})
         ) child ON child.manifest = linked.digest
     ) USING (repository, digest)
     SEMI JOIN (FROM blobs WHERE bytes <= {MAX_MANIFEST_BYTES}) USING (digest)

@@ -20,7 +20,7 @@ class Brake(StrEnum):
     NO_TAGS = "no-tags"
     """Untagged revisions are to go, and there is not one tag (Harbor keeps its own), or not one would be left."""
     NOTHING_KEPT = "nothing-kept"
-    """Blobs are to go, and not one is in use."""
+    """Something is to go, and not one blob is in use."""
 
 
 def check_registry(store: Reads, options: Options, *, proxy: str | None) -> None:
@@ -67,9 +67,12 @@ def check_plan(totals: Totals, options: Options) -> None:
                 f"all {tags:,} tags would go, for what they lead to is not here or is for images that are not here, "
                 "and with --untagged delete everything goes with them",
             )
-    if condemned and not totals.reachable_blobs and Brake.NOTHING_KEPT not in options.allow:
+    going = any(kind in totals.condemned for kind in (Kind.TAG, Kind.REVISION, Kind.LAYER_LINK, Kind.BLOB))
+    if going and not totals.reachable_blobs and Brake.NOTHING_KEPT not in options.allow:
+        # Not one in use may as well mean that `blobs/` is not mounted.
         raise _refused(
-            Brake.NOTHING_KEPT, f"{condemned:,} of {blobs:,} blobs would be deleted, and not one blob is in use"
+            Brake.NOTHING_KEPT,
+            f"{condemned:,} of {blobs:,} blobs would go, and not one blob is in use: is all of the storage here?",
         )
     if condemned > options.max_delete * blobs:
         raise RefusedError(

@@ -162,6 +162,8 @@ class Plan:
     header: Header
     repositories: list[Repository]
     findings: list[Finding]
+    descriptor: int
+    """The open file: another one that takes its name changes nothing."""
 
     def deletions(self) -> Iterator[Deletion]:
         """Read the deletions, in their order, with the checks that `read` made.
@@ -169,7 +171,7 @@ class Plan:
         Raises:
             UsageError: the file was changed meanwhile.
         """
-        return _deletions(self.path)
+        return _deletions(self.path, self.descriptor, self.length)
 
 
 def read(path: Path) -> Plan:
@@ -180,20 +182,33 @@ def read(path: Path) -> Plan:
             registry writes.
     """
     try:
-        with path.open("rb") as file:
-            first = _header(path, file.readline(_HEADER_BYTES))
-            end, checksum = _checked_end(path, file)
-            if end.sha256 != checksum:
-                raise UsageError(f"{path}: was changed after it was written", hint="make a new plan: regsweep plan ...")
-            file.seek(0)
-            file.readline()
-            repositories, findings = _described(file)
-        if sum(1 for _ in _deletions(path)) != end.deletions:
-            raise UsageError(f"{path}: was changed after it was written", hint="make a new plan: regsweep plan ...")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise UsageError(f"{path}: the plan cannot be read: {error.strerror}") from error
+    try:
+        return _read(path, descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        raise UsageError(f"{path}: the plan cannot be read: {error.strerror}") from error
     except UNREADABLE as error:
+        os.close(descriptor)
         raise UsageError(f"{path}: is damaged: {error}", hint="make a new plan: regsweep plan ...") from error
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _read(path: Path, descriptor: int) -> Plan:
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        first = _header(path, file.readline(_HEADER_BYTES))
+        end, checksum = _checked_end(path, file)
+        if end.sha256 != checksum:
+            raise _changed(path)
+        file.seek(0)
+        file.readline()
+        repositories, findings = _described(file)
+    for _ in _deletions(path, descriptor, end.deletions):
+        pass
     return Plan(
         path=path,
         identity=checksum,
@@ -201,7 +216,12 @@ def read(path: Path) -> Plan:
         header=first,
         repositories=repositories,
         findings=findings,
+        descriptor=descriptor,
     )
+
+
+def _changed(path: Path) -> UsageError:
+    return UsageError(f"{path}: was changed after it was written", hint="make a new plan: regsweep plan ...")
 
 
 def header(store: str, options: Options, inventory: Inventory, totals: Totals, *, created: datetime) -> Header:
@@ -272,21 +292,32 @@ def _described(file: BinaryIO) -> tuple[list[Repository], list[Finding]]:
     return repositories, findings
 
 
-def _deletions(path: Path) -> Iterator[Deletion]:
+def _deletions(path: Path, descriptor: int, expected: int) -> Iterator[Deletion]:
     decode = msgspec.json.Decoder(Deletion).decode
-    step = 0
-    with path.open("rb") as file:
-        for line in file:
-            if not line.startswith(b'{"record":"delete"'):
-                continue
-            try:
-                deletion = decode(line)
-            except UNREADABLE as error:
-                raise UsageError(f"{path}: is damaged: {error}", hint="make a new plan: regsweep plan ...") from error
-            if not _is_sound(deletion) or _STEPS[deletion.kind] < step:
-                raise UsageError(f"{path}: lists what regsweep never deletes: {layout.printable(deletion.key)}")
-            step = _STEPS[deletion.kind]
-            yield deletion
+    step = count = 0
+    for line in _lines(descriptor):
+        if not line.startswith(b'{"record":"delete"'):
+            continue
+        try:
+            deletion = decode(line)
+        except UNREADABLE as error:
+            raise UsageError(f"{path}: is damaged: {error}", hint="make a new plan: regsweep plan ...") from error
+        if not _is_sound(deletion) or _STEPS[deletion.kind] < step:
+            raise UsageError(f"{path}: lists what regsweep never deletes: {layout.printable(deletion.key)}")
+        step = _STEPS[deletion.kind]
+        count += 1
+        yield deletion
+    if count != expected:
+        raise _changed(path)
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    """The lines of a file, whatever others read from the same descriptor meanwhile."""
+    offset, rest = 0, b""
+    while part := os.pread(descriptor, 1 << 16, offset):
+        offset += len(part)
+        *lines, rest = (rest + part).split(b"\n")
+        yield from lines
 
 
 def _is_sound(deletion: Deletion) -> bool:

@@ -11,7 +11,7 @@ from regsweep.inventory.database import Inventory
 from regsweep.plan.options import Options, Untagged
 from regsweep.registry.manifest import Role
 
-SUBJECT_TAG: Final = "^sha256-([0-9a-f]{64})(\\..*)?$"
+SUBJECT_TAG: Final = "^sha256-([0-9a-f]{64})(\\.(sig|att|sbom))?$"
 """Tags that say whose they are: cosign's (`sha256-<hex>.sig`, `.att`, `.sbom`) and OCI's referrers tag schema. Under
 `--untagged delete` they live as long as `<hex>` is kept in any repository, for cosign can store signatures apart."""
 
@@ -76,6 +76,8 @@ def _reach(inventory: Inventory, options: Options, cutoff: datetime) -> None:
             SEMI JOIN (FROM tag_entries WHERE modified > $cutoff) USING (repository, tag)
             UNION ALL
             SELECT repository, digest FROM revisions SEMI JOIN frozen USING (repository)
+            UNION ALL
+            SELECT repository, digest FROM tags SEMI JOIN frozen USING (repository)
         ) USING (repository, digest)
         """,  # noqa: S608 - words of this function alone
         {"cutoff": cutoff} if keep else {"cutoff": cutoff, "subject_tag": SUBJECT_TAG},

@@ -96,6 +96,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:  # noqa: FBT001, FBT002 - PyYAML's own signature
         seen: set[object] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _NotAcceptedError(problem="a name in a map is no text", problem_mark=key.start_mark)
             if key.value in seen:
                 raise _NotAcceptedError(problem=f"{key.value} stands twice in one map", problem_mark=key.start_mark)
             seen.add(key.value)
