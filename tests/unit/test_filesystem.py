@@ -32,7 +32,7 @@ from tests.unit.filesystem_scene import (
 
 
 def places() -> list[tuple[str, str]]:
-    """Each key with each of its ancestors, answer_of, and itself, in place of which a symbolic link could stand."""
+    """Each key with each of its ancestors, and with itself: where a symbolic link could stand in its place."""
     return [(key, place) for key in KEYS for place in (*ancestors(key), key)]
 
 
