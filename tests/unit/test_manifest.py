@@ -281,6 +281,19 @@ def test_what_a_refusal_quotes_is_short_and_escaped() -> None:
     assert detail.isprintable()
 
 
+def test_a_digest_may_stand_a_hundred_levels_deep_and_no_deeper() -> None:
+    def nested(levels: int, inside: str) -> bytes:
+        return f'{{"layers":[{{"digest":"{A}"}}],"a":{"[" * levels}{inside}{"]" * levels},"a]\\"[{{":"[[["}}'.encode()
+
+    found = f'{{"digest":"{B}"}}'
+    assert sorted(reference.digest for reference in parse(nested(98, found)).references) == [A, B]
+    assert "deeply" in refused(nested(99, found))
+
+
+def test_measuring_the_depth_takes_no_time_that_grows_with_the_square_of_the_length() -> None:
+    refused(b'{"layers":{},"a":"' + b'\\"' * 1_000_000)
+
+
 @pytest.mark.parametrize("template", ['{"layers":[{"digest":%}]}', '{"digest":%}', '{"mediaType":%}', '{"config":%}'])
 def test_no_depth_of_nesting_breaks_the_parser(template: str) -> None:
     for depth in range(500, 1500, 7):

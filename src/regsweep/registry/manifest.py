@@ -280,13 +280,28 @@ def _parse_fully(content: bytes) -> Manifest:
     )
 
 
+# How deep the interpreter's own limit lets a parser go depends on who called it, and whatever else happens to run at
+# that limit fails too. So a document is measured before it is parsed; a manifest needs five levels.
+_MAX_DEPTH: Final = 100
+_brackets: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL).finditer
+
+
 def _load(content: bytes) -> object:
     try:
-        return json.loads(content.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
-    except RecursionError as error:
-        raise MalformedError("JSON nested too deeply") from error
+        text = content.decode()
+        _measure(text)
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
     except ValueError as error:
         raise MalformedError(f"not JSON: {error}") from error
+
+
+def _measure(text: str) -> None:
+    depth = 0
+    for found in _brackets(text):
+        bracket = found[0]
+        depth += (bracket in "[{") - (bracket in "]}")
+        if depth > _MAX_DEPTH:
+            raise MalformedError("JSON nested too deeply")
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
