@@ -11,7 +11,7 @@ from pathlib import Path
 
 from regsweep.errors import NotFoundError, StorageError, UsageError
 from regsweep.registry.layout import BASE, LOCK
-from regsweep.storage.ports import Held, Outcome, Page, Result, Scope, Target
+from regsweep.storage.ports import Access, Held, Outcome, Page, Result, Scope, Target
 from regsweep_backends import _walk
 from regsweep_backends._descriptors import Handle, entered, refuse_climbing, translate
 from regsweep_backends._spread import spread
@@ -19,7 +19,7 @@ from regsweep_backends._spread import spread
 _BATCH = 4096
 
 
-def connect(parameters: Mapping[str, object], *, cross_mounts: bool) -> "FilesystemStore":
+def connect(parameters: Mapping[str, object], access: Access) -> "FilesystemStore":
     """Open the store below `rootdirectory`, which defaults to distribution's own default.
 
     Raises:
@@ -37,13 +37,14 @@ def connect(parameters: Mapping[str, object], *, cross_mounts: bool) -> "Filesys
             raise UsageError(f"{root}: holds no registry: there is no {BASE} below it", hint=hint)
     except OSError as error:
         raise translate(error, key=root) from error
-    return FilesystemStore(os.path.realpath(root), cross_mounts=cross_mounts)
+    return FilesystemStore(os.path.realpath(root), cross_mounts=access.cross_mounts)
 
 
 class FilesystemStore:
     """A `Store` on a mounted filesystem."""
 
     batch = _BATCH
+    lanes = 1
 
     def __init__(self, root: str, *, cross_mounts: bool) -> None:
         self.url = root

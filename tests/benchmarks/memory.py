@@ -74,6 +74,7 @@ class _MadeUp:
     """A store of which nothing is kept but where each manifest stands."""
 
     url = "made up"
+    lanes = 1
 
     def __init__(self) -> None:
         self._manifests = {

@@ -6,9 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fixtures.images import image
+from regsweep.errors import RefusedError
+from regsweep.plan.brakes import check_plan
+from regsweep.plan.kinds import ORDER
+from regsweep.plan.options import Options, Untagged
+from regsweep.plan.summary import Amount, Totals
 from regsweep.report.document import VERSION
 from tests.cli.scene import names, small, the_error
 from tests.command import regsweep
@@ -47,6 +53,15 @@ def small_in(tree: Tree) -> None:
     tree.blob(b"orphan")
 
 
+def partly_lost(tree: Tree) -> None:
+    """Take the first half of the shards away, as when a part of `blobs/` is not mounted."""
+    for number in range(40):
+        tree.push(image(b"%d" % number), "app", f"v{number}")
+    for digit in "01234567":
+        for shard in (tree.base / "blobs/sha256").glob(f"{digit}*"):
+            shutil.rmtree(shard)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     make: Callable[[Tree], None]
@@ -57,7 +72,10 @@ class Case:
 
     def others(self) -> list[str]:
         """Every other override: each releases one brake alone."""
-        every = {"--allow": ("database", "cache", "no-tags", "nothing-kept"), "--max-delete": ("100%",)}
+        every = {
+            "--allow": ("database", "cache", "no-tags", "nothing-kept", "missing-manifests"),
+            "--max-delete": ("100%",),
+        }
         return [f"{name}={value}" for name in every for value in every[name] if (name, value) != self.override]
 
 
@@ -81,6 +99,14 @@ CASES = [
     pytest.param(
         Case(make=mostly_orphans, says="101 of 104 blobs would be deleted", override=("--max-delete", "100%")),
         id="max-delete",
+    ),
+    pytest.param(
+        Case(
+            make=partly_lost,
+            says="of 40 revisions would go because their manifest is not there: is all of the storage here?",
+            override=("--allow", "missing-manifests"),
+        ),
+        id="missing-manifests",
     ),
     pytest.param(Case(make=gitlab, says="GitLab", override=("--allow", "database"), scanned=False), id="database"),
     pytest.param(
@@ -172,6 +198,43 @@ def test_as_much_as_the_share_may_go(tmp_path: Path) -> None:
     assert regsweep("plan", "registry", "--max-delete", "25%", "-o", "the.plan", cwd=tmp_path).code == 0
     error = the_error(regsweep("plan", "registry", "--max-delete", "24.9%", cwd=tmp_path), 3)
     assert "1 of 4 blobs would be deleted, more than --max-delete 24.9%" in error
+
+
+def lost(revisions: int, of: int) -> Totals:
+    """What a plan counts that takes revisions because their manifests are missing, and nothing else."""
+    nothing = Amount(count=0, bytes=0)
+    gone = Amount(count=revisions, bytes=0)
+    return Totals(
+        repositories=1,
+        repositories_gone=0,
+        before={**dict.fromkeys(map(str, ORDER), nothing), "revision": Amount(count=of, bytes=0)},
+        condemned={"revision": gone} if revisions else {},
+        reasons={"revision": {"no-manifest": gone}} if revisions else {},
+        reachable_blobs=of,
+    )
+
+
+@pytest.mark.parametrize(("revisions", "of"), [(0, 0), (0, 42_000), (9, 10), (10, 1000), (420, 42_000)])
+def test_a_few_missing_manifests_are_what_a_registrys_life_leaves_behind(revisions: int, of: int) -> None:
+    check_plan(lost(revisions, of), Options())
+
+
+@pytest.mark.parametrize(("revisions", "of"), [(10, 10), (10, 999), (11, 1000), (421, 42_000)])
+@pytest.mark.parametrize("untagged", list(Untagged))
+def test_many_missing_manifests_are_a_brake_whatever_becomes_of_the_untagged(
+    revisions: int, of: int, untagged: Untagged
+) -> None:
+    allow = frozenset({"no-tags"})
+    with pytest.raises(RefusedError, match=f"^{revisions} of {of:,} ") as caught:
+        check_plan(lost(revisions, of), Options(untagged=untagged, allow=allow))
+    assert "--allow missing-manifests" in str(caught.value.hint)
+    check_plan(lost(revisions, of), Options(untagged=untagged, allow=allow | {"missing-manifests"}))
+
+
+def test_revisions_that_go_for_another_reason_are_no_sign_of_loss() -> None:
+    totals = lost(500, 1000)
+    reasons = {"revision": {"untagged": Amount(count=491, bytes=0), "no-manifest": Amount(count=9, bytes=0)}}
+    check_plan(msgspec.structs.replace(totals, reasons=reasons), Options())
 
 
 def test_a_storage_whose_blobs_are_not_there_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from regsweep.storage.ports import Store
+from regsweep.storage.ports import Access, Store
 from regsweep_backends.filesystem import FilesystemStore, connect
 from tests.conformance.listing import Fact
 from tests.trees import BASE, Tree
@@ -15,6 +15,10 @@ class Maker(Protocol):
 
     has_directories: bool
     """Whether directories exist on their own, with or without something in them."""
+    enforces_versions: bool
+    """Whether what is not what was listed any more is left alone by the storage."""
+    tells_absent: bool
+    """Whether deleting what is gone already is told from deleting what is there."""
 
     def fill(self, tree: Tree) -> None:
         """Make the storage hold what `tree` holds; called once, before anything else."""
@@ -53,6 +57,8 @@ class FilesystemMaker:
     """A `Maker` of directories and files."""
 
     has_directories = True
+    enforces_versions = True
+    tells_absent = True
 
     def __init__(self, folder: Path) -> None:
         self._root = folder
@@ -64,7 +70,7 @@ class FilesystemMaker:
 
     def open(self) -> FilesystemStore:
         """See `Maker.open`."""
-        store = connect({"rootdirectory": str(self._root)}, cross_mounts=False)
+        store = connect({"rootdirectory": str(self._root)}, Access())
         self._opened.append(store)
         return store
 

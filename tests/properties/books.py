@@ -8,6 +8,8 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Final
 
+from fixtures.images import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -21,6 +23,14 @@ Files = Mapping[str, File]
 """A registry's storage: files by their keys."""
 
 LINK_BYTES: Final = 71
+_SAYS_INDEX: Final = {
+    OCI_INDEX: True,
+    DOCKER_LIST: True,
+    OCI_MANIFEST: False,
+    DOCKER_MANIFEST: False,
+    "application/vnd.oci.artifact.manifest.v1+json": False,
+}
+"""Whether a media type is an index's, of those that the manifests made here declare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +77,8 @@ class Manifest:
     refers: frozenset[str]
     children: frozenset[str]
     subject: str | None
+    may_be_index: bool
+    """It is an index, or nothing says what it is."""
 
 
 def take_apart(files: Files) -> Books:
@@ -136,7 +148,7 @@ def _unread(books: Books, key: str, repository: str, digest: str, content: bytes
 
 def understand(content: bytes, digest: str) -> Manifest | None:
     """Read a manifest; `None` is one that cannot be understood."""
-    if f"sha256:{sha256(content).hexdigest()}" != digest:
+    if not is_intact(content, digest):
         return None
     try:
         document = json.loads(content)
@@ -153,6 +165,21 @@ def understand(content: bytes, digest: str) -> Manifest | None:
         refers=frozenset(_digests(document)),
         children=frozenset(_digests(document)) - frozenset(_digests(leaves)),
         subject=None if subject is None else subject["digest"],
+        may_be_index=_may_be_index(document),
+    )
+
+
+def is_intact(content: bytes, digest: str) -> bool:
+    """Whether bytes are those that a digest names."""
+    return f"sha256:{sha256(content).hexdigest()}" == digest
+
+
+def _may_be_index(document: dict[str, object]) -> bool:
+    said = _SAYS_INDEX.get(str(document.get("mediaType")))
+    if said is not None:
+        return said
+    return document.get("manifests") is not None or all(
+        document.get(name) is None for name in ("config", "layers", "blobs", "fsLayers")
     )
 
 

@@ -18,6 +18,7 @@ from regsweep.plan.kinds import DIRECTORY
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options, Untagged
 from regsweep.plan.summary import Totals
+from regsweep.storage.ports import Access
 from regsweep_backends.filesystem import FilesystemStore, connect
 from tests.properties.books import Files
 from tests.properties.registries import MIN_AGE, NOW, UPLOAD_AGE, write
@@ -43,7 +44,7 @@ def written(files: Files) -> Iterator[Path]:
 @contextmanager
 def opened(root: Path) -> Iterator[FilesystemStore]:
     """Open the store below `root`, and close it."""
-    store = connect({"rootdirectory": str(root)}, cross_mounts=False)
+    store = connect({"rootdirectory": str(root)}, Access())
     try:
         yield store
     finally:

@@ -7,18 +7,22 @@ import re
 from datetime import datetime, timedelta
 from typing import Final
 
-from tests.properties.books import Books, File, Files, Link, Manifest, take_apart, understand
+from tests.properties.books import Books, File, Files, Link, Manifest, is_intact, take_apart, understand
 
-_ABOUT: Final = re.compile(r"sha256-([0-9a-f]{64})(\.(?:sig|att|sbom))?")
+_ABOUT: Final = re.compile(r"sha256-([0-9a-f]{64})(\.sig|\.att|\.sbom)?")
 
 Pair = tuple[str, str]
 """A repository and a digest: reachability is a matter of both."""
 
 
-def subject_of(tag: str) -> str | None:
-    """The digest of the image that a tag is about, in cosign's and OCI's manner."""
+def subject_of(tag: str, manifest: Manifest | None) -> str | None:
+    """The digest of the image that a tag is about, in cosign's manner, or in OCI's, whose tags stand at an index.
+
+    Of a `manifest` that is not there or cannot be understood nobody can say that it is no index.
+    """
     found = _ABOUT.fullmatch(tag)
-    return f"sha256:{found[1]}" if found else None
+    in_a_manner = found and (found[2] or manifest is None or manifest.may_be_index)
+    return f"sha256:{found[1]}" if found and in_a_manner else None
 
 
 def must_go(files: Files, now: datetime, *, untagged: str, min_age: timedelta, upload_age: timedelta) -> set[str]:
@@ -34,9 +38,7 @@ class _Collection:
         self.books = take_apart(files)
         self.manifests = _manifests(files, self.books)
         self.frozen = self.books.damaged | {
-            link.repository
-            for link in (*self.books.revisions, *self.books.tags)
-            if self.manifests.get(link.digest, ...) is None
+            repository for repository, digest in self._should_be_manifests() if self.manifests.get(digest, ...) is None
         }
         self.served = {pair for pair in _linked(self.books) if pair[1] in self.manifests}
         # A push to a tag writes the history's entry first: a young entry makes the whole tag young.
@@ -46,6 +48,16 @@ class _Collection:
         self.kept = self._reached_from(self._roots() & self.served)
         self.needed = self._named_by(self.kept)
 
+    def _should_be_manifests(self) -> set[Pair]:
+        """What a revision or a tag names, and what those list that only `_layers` links, in the same repository."""
+        layers = {(link.repository, link.digest) for link in self.books.layers}
+        found = {(link.repository, link.digest) for link in (*self.books.revisions, *self.books.tags)}
+        parents = found & _linked(self.books)
+        while parents:
+            parents = _children(parents, self.manifests) & layers - found
+            found |= parents
+        return found
+
     def young(self, key: str) -> bool:
         return self.files[key].age < self.min_age
 
@@ -54,7 +66,7 @@ class _Collection:
             link
             for link in self.books.tags
             if self.keep_untagged
-            or subject_of(link.tag) is None
+            or self._subject(link) is None
             or (link.repository, link.tag) in self.young_tags
             or link.repository in self.frozen
         ]
@@ -88,7 +100,10 @@ class _Collection:
 
     def _about(self, kept: set[Pair]) -> set[Pair]:
         alive = {digest for _, digest in kept}
-        return {(link.repository, link.digest) for link in self.books.tags if subject_of(link.tag) in alive}
+        return {(link.repository, link.digest) for link in self.books.tags if self._subject(link) in alive}
+
+    def _subject(self, tag: Link) -> str | None:
+        return subject_of(tag.tag, self.manifests.get(tag.digest))
 
     def gone(self, now: datetime, upload_age: timedelta) -> set[str]:
         books = self.books
@@ -117,7 +132,7 @@ class _Collection:
             return True
         if (link.repository, link.digest) not in self.served:
             return False
-        subject = subject_of(link.tag)
+        subject = self._subject(link)
         return self.keep_untagged or subject is None or subject in {digest for _, digest in self.kept}
 
     def _unneeded_layers(self) -> list[Link]:
@@ -156,20 +171,29 @@ def _manifests(files: Files, books: Books) -> dict[str, Manifest | None]:
     """Every manifest there is; `None` stands for one that cannot be understood.
 
     That is what a revision links or a tag names, and what such a one has for a child. A child may be a layer of a
-    build's cache as well: if it cannot be understood, it is taken for one.
+    build's cache as well: if its bytes are its own and cannot be understood, it is taken for one.
     """
     layers = {(link.repository, link.digest) for link in books.layers}
     named = {link.digest for link in books.revisions}
     named |= {link.digest for link in books.tags if (link.repository, link.digest) in layers}
     found = {digest: understand(files[key].content, digest) for digest, key in books.blobs.items() if digest in named}
     while True:
-        parents = [(repository, found.get(digest)) for repository, digest in _linked(books)]
-        children = {(repository, child) for repository, parent in parents if parent for child in parent.children}
+        contents = {
+            digest: files[books.blobs[digest]].content
+            for _, digest in _children(_linked(books), found) & layers
+            if digest in books.blobs and digest not in found
+        }
         new = {
-            digest: manifest
-            for digest in {digest for _, digest in children & layers} - found.keys()
-            if digest in books.blobs and (manifest := understand(files[books.blobs[digest]].content, digest))
+            digest: understand(content, digest)
+            for digest, content in contents.items()
+            if understand(content, digest) or not is_intact(content, digest)
         }
         if not new:
             return found
         found |= new
+
+
+def _children(pairs: set[Pair], manifests: dict[str, Manifest | None]) -> set[Pair]:
+    """What they have for children, of those that are manifests."""
+    parents = [(repository, manifests.get(digest)) for repository, digest in pairs]
+    return {(repository, child) for repository, parent in parents if parent for child in parent.children}

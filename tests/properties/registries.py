@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.properties.books import File, Files
 from tests.properties.documents import LAYERS, Made, manifests
 from tests.properties.shelf import OLD, YOUNG, Shelf
-from tests.trees import BASE, blob_key
+from tests.trees import BASE, blob_key, slashed
 
 NOW: Final = datetime(2037, 1, 1, tzinfo=UTC)
 """When it is, for all that collects here: far enough in the future that every directory is old."""
@@ -82,7 +82,7 @@ class _Registry(Shelf):
 
     def damages(self) -> list[Callable[[], None]]:
         """What can break."""
-        return [self.damage_link, self.damage_link, self.damage_manifest]
+        return [self.damage_link, self.damage_link, self.damage_manifest, self.damage_child]
 
     # What a client does.
 
@@ -175,7 +175,22 @@ class _Registry(Shelf):
 
     def damage_manifest(self) -> None:
         """Spoil a manifest's bytes."""
-        key = blob_key(self.one_of(self.made).digest)
+        self.spoil(self.one_of(self.made))
+
+    def damage_child(self) -> None:
+        """Spoil what an index lists and only `_layers` links: a manifest as old registries serve it, or a layer."""
+        if not (parents := [made for made in self.made if made.children]):
+            return
+        parent, repository = self.one_of(parents), self.repository()
+        self.push(repository, parent, self.one_of((*_TAGS, None)), self.age())
+        child = self.one_of(parent.children)
+        for key in [key for key in self.files if f"/_manifests/revisions/{slashed(child.digest)}/" in key]:
+            del self.files[key]
+        self.layer(repository, child.digest, self.age())
+        self.spoil(child)
+
+    def spoil(self, made: Made) -> None:
+        key = blob_key(made.digest)
         if key in self.files:
             self.files[key] = File(self.one_of((b"", b"{}", self.files[key].content + b" ")), self.files[key].age)
 

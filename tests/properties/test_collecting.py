@@ -1,20 +1,22 @@
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Final
 
+import pytest
 from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
 
 from regsweep.plan.options import Options, Untagged
 from tests.properties.applying import apply, cut_off, empty_directories, everything, left
-from tests.properties.books import Files, take_apart
+from tests.properties.books import File, Files, take_apart, understand
 from tests.properties.collecting import CHOICES, condemned, planned, written
 from tests.properties.documents import Made
 from tests.properties.oracle import must_go, subject_of
 from tests.properties.registries import NOW, registries
 from tests.properties.serving import dangling, pulls
-from tests.properties.shelf import YOUNG, Shelf
-from tests.trees import slashed
+from tests.properties.shelf import OLD, YOUNG, Shelf
+from tests.trees import blob_key, slashed
 
 # Each example takes a database and files of its own: too long for Hypothesis to shrink it, hence `fewest`.
 UNHURRIED: Final = settings(
@@ -34,12 +36,20 @@ def assert_safe(files: Files, gone: set[str], options: Options) -> None:
     """Nothing that can still be pulled may have lost a part, and what is kept for certain must still be there."""
     before, after = pulls(files), pulls({key: file for key, file in files.items() if key not in gone})
     assert after == {name: before[name] for name in after}
-    certain = {name for name in before if options.untagged is Untagged.KEEP or not _may_go(name)}
+    certain = set(before)
+    if options.untagged is Untagged.DELETE:
+        certain = {name for name in before if "@" not in name} - _about_others(files)
     assert certain <= after.keys()
 
 
-def _may_go(name: str) -> bool:
-    return "@" in name or subject_of(name.partition(":")[2]) is not None
+def _about_others(files: Files) -> set[str]:
+    books = take_apart(files)
+    contents = {digest: files[key].content for digest, key in books.blobs.items()}
+    return {
+        f"{link.repository}:{link.tag}"
+        for link in books.tags
+        if subject_of(link.tag, understand(contents.get(link.digest, b""), link.digest))
+    }
 
 
 def tell(files: Files, gone: set[str]) -> None:
@@ -150,6 +160,88 @@ def test_a_tag_of_a_frozen_repository_is_a_root_whatever_it_is_about() -> None:
     shelf.layer("app", shelf.blob(image.content))
     shelf.current("app", f"sha256-{'0' * 64}.sig", image.digest)
     shelf.put(f"repositories/app/_layers/sha256/{'1' * 64}/link", "")
+    assert condemned(shelf.files, MINUS_M) == set()
+
+
+def test_a_tag_named_as_referrers_are_is_theirs_only_where_it_stands_at_an_index() -> None:
+    shelf = Shelf()
+    about = f"sha256-{'0' * 64}"  # Nothing has this digest.
+    image = Made(json.dumps({"layers": [], "annotations": {"of": "someone's own"}}).encode())
+    shelf.push("app", image, about)
+    assert condemned(shelf.files, MINUS_M) == set()
+    shelf.push("other", Made(b'{"manifests":[]}'), about)
+    assert f"repositories/other/_manifests/tags/{about}/current/link" in condemned(shelf.files, MINUS_M)
+
+
+@pytest.mark.parametrize("suffix", [".sig", ".att", ".sbom"])
+def test_a_tag_named_as_cosigns_are_is_one_whatever_it_stands_at(suffix: str) -> None:
+    shelf = Shelf()
+    for name, made in (("app", Made(b'{"layers":[]}')), ("other", Made(b'{"manifests":[]}'))):
+        shelf.push(name, made, f"sha256-{'0' * 64}{suffix}")
+    assert condemned(shelf.files, MINUS_M) == shelf.files.keys()
+
+
+def test_an_image_tagged_as_referrers_are_keeps_what_is_about_it() -> None:
+    shelf = Shelf()
+    image = Made(b'{"layers":[]}')
+    shelf.push("app", image, f"sha256-{'0' * 64}")
+    signature = Made(b'{"layers":[],"annotations":{}}')
+    shelf.push("app", signature, f"{image.digest.replace(':', '-')}.sig")
+    assert condemned(shelf.files, MINUS_M) == set()
+
+
+def test_a_child_that_is_damaged_freezes_its_repository_also_where_it_is_linked_as_a_layer_alone() -> None:
+    shelf = Shelf()
+    image = Made(json.dumps({"layers": [{"digest": shelf.blob(b"layer")}]}).encode(), (b"layer",))
+    shelf.push("app", Made(json.dumps({"manifests": [{"digest": image.digest}]}).encode()), "v1")
+    shelf.layer("app", shelf.blob(image.content))
+    shelf.layer("app", shelf.blob(b"layer"))
+    assert condemned(shelf.files, MINUS_M) == set()
+    shelf.files[blob_key(image.digest)] = File(image.content[:-1], OLD)
+    shelf.blob(b"belongs to nobody")
+    assert condemned(shelf.files, MINUS_M) == {blob_key(f"sha256:{sha256(b'belongs to nobody').hexdigest()}")}
+
+
+def test_a_build_caches_layer_freezes_nothing_for_being_no_manifest() -> None:
+    shelf = Shelf()
+    layers = [b"no JSON", b"{}", b'{"layers":7}']
+    described = [{"digest": shelf.blob(content)} for content in layers]
+    shelf.push("app", Made(json.dumps({"manifests": described}).encode(), tuple(layers)), "v1")
+    shelf.layer("app", shelf.blob(b"not needed"))
+    assert len(condemned(shelf.files, MINUS_M)) == 2
+
+
+def test_a_layer_of_another_repository_is_not_frozen_with_the_manifest_that_it_is_elsewhere() -> None:
+    shelf = Shelf()
+    shelf.revision("broken", shelf.blob(b"no manifest"))
+    shelf.layer("app", shelf.blob(b"no manifest"))
+    shelf.layer("app", shelf.blob(b"not needed"))
+    assert len(condemned(shelf.files, MINUS_M)) == 3
+
+
+def test_what_freezes_a_repository_does_not_depend_on_what_goes_from_another() -> None:
+    shelf = Shelf()
+    image = Made(b'{"layers":[]}')
+    index = Made(json.dumps({"manifests": [{"digest": image.digest}]}).encode())
+    shelf.revision("other", shelf.blob(index.content))
+    shelf.files[blob_key(image.digest)] = File(b"damaged", OLD)
+    # Nothing in this repository says that they are manifests.
+    shelf.layer("app", index.digest)
+    shelf.layer("app", image.digest)
+    gone = condemned(shelf.files, MINUS_M)
+    assert condemned({key: file for key, file in shelf.files.items() if key not in gone}, MINUS_M) == set()
+
+
+def test_damage_below_two_indexes_that_only_layers_link_freezes_as_well() -> None:
+    shelf = Shelf()
+    image = Made(b'{"layers":[]}')
+    inner = Made(json.dumps({"manifests": [{"digest": image.digest}]}).encode())
+    outer = Made(json.dumps({"manifests": [{"digest": inner.digest}]}).encode())
+    shelf.push("app", outer, "v1")
+    shelf.layer("app", shelf.blob(inner.content))
+    shelf.layer("app", image.digest)
+    shelf.files[blob_key(image.digest)] = File(b"damaged", OLD)
+    shelf.layer("app", shelf.blob(b"not needed"))
     assert condemned(shelf.files, MINUS_M) == set()
 
 

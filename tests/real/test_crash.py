@@ -90,12 +90,9 @@ class Scene:
     cwd: Path
     ledger: Ledger
     plan: Path
+    root: Path
     registry: Registry
     client: Client
-
-    @property
-    def root(self) -> Path:
-        return self.registry.root
 
     @property
     def doomed(self) -> list[str]:
@@ -167,7 +164,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     shutil.copytree(root, cwd / "pristine")
     plan = planned(root, cwd)
     with Registry(root, readonly=True) as registry, Client(registry.url) as client:
-        yield Scene(cwd=cwd, ledger=ledger, plan=plan, registry=registry, client=client)
+        yield Scene(cwd=cwd, ledger=ledger, plan=plan, root=root, registry=registry, client=client)
 
 
 @pytest.fixture(scope="module")

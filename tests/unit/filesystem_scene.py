@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import pytest
 
 from regsweep.errors import StorageError
-from regsweep.storage.ports import Target
+from regsweep.storage.ports import Access, Target
 from regsweep_backends.filesystem import FilesystemStore, connect
 from tests.conformance.content import digest
 from tests.trees import Tree, blob_key, slashed
@@ -66,7 +66,7 @@ def answer_of(ask: Callable[[], Answer]) -> Answer | StorageError:
 @contextmanager
 def opened(root: Path, *, cross_mounts: bool = False) -> Iterator[FilesystemStore]:
     """Open the store below `root`, and close it."""
-    store = connect({"rootdirectory": str(root)}, cross_mounts=cross_mounts)
+    store = connect({"rootdirectory": str(root)}, Access(cross_mounts=cross_mounts))
     try:
         yield store
     finally:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 from regsweep.inventory.database import Inventory, create
@@ -46,6 +47,9 @@ class MemoryStore:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     before_delete: Callable[[list[str]], None] | None = None
     batch: int = 1000
+    lanes: int = 1
+    versioned: bool = False
+    """Whether it marks what it lists, as an object store does: by the first letters of the content's hash."""
     url: str = "memory"
     lock: Held | None = None
     _locks: int = 0
@@ -85,6 +89,7 @@ class MemoryStore:
                 names=keys,
                 sizes=[len(thing.content) for thing in things],
                 modified=[thing.modified for thing in things],
+                versions=[version_of(thing.content) for thing in things] if self.versioned else None,
             )
         if uploads and self.empty_directories:
             count = len(self.empty_directories)
@@ -119,7 +124,8 @@ class MemoryStore:
         standing = self.things.get(target.key)
         if standing is None:
             return Outcome(Result.ABSENT)
-        if (len(standing.content), standing.modified) != (target.size, target.modified):
+        version = version_of(standing.content) if self.versioned else ""
+        if (len(standing.content), standing.modified, version) != (target.size, target.modified, target.version):
             return Outcome(Result.CHANGED, f"{target.key}: changed since it was listed")
         del self.things[target.key]
         return Outcome(Result.DELETED)
@@ -159,6 +165,11 @@ class MemoryStore:
     def deleted(self) -> list[str]:
         """Every key whose deletion was asked for, in order."""
         return [key for name, *keys in self.calls if name == "delete" for key in keys]
+
+
+def version_of(content: bytes) -> str:
+    """What a store that marks what it lists would mark this with; quotes and all, as S3 does."""
+    return f'"{sha256(content).hexdigest()[:16]}"'
 
 
 class Silent:

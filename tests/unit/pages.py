@@ -52,7 +52,7 @@ def page(
 
 
 def tables(rows: Rows) -> dict[str, Table]:
-    """What the rows are in an inventory: digests written out, repositories by name, times in microseconds."""
+    """What the rows are in an inventory: digests written out, repositories by name, times as numbers, no versions."""
     found: dict[str, Table] = {}
     with create(facts={}) as inventory:
         inventory.add(rows)
@@ -67,6 +67,8 @@ def tables(rows: Rows) -> dict[str, Table]:
                         columns.append(_NAME.format(name))
                     case schema.Type.TIME:
                         columns.append(f"epoch_us({name})")
+                    case schema.Type.VERSION:
+                        continue
                     case _:
                         columns.append(name)
             query = f"SELECT {', '.join(columns)} FROM {table.name} ORDER BY ALL"  # noqa: S608 - names of the schema

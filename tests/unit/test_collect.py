@@ -355,7 +355,14 @@ def test_a_damaged_manifest_gives_a_row_that_says_why_and_a_missing_one_none() -
 
 
 def test_what_need_not_be_a_manifest_and_is_none_gives_no_row() -> None:
-    assert len(manifests(maybe=True)["manifests"]) == 1
+    found = {digest for digest, *_ in manifests(maybe=True)["manifests"]}
+    assert not found & {f"sha256:{digits}" for digits in (WORD[0], HUGE[0], MISSING)}
+
+
+def test_what_need_not_be_a_manifest_is_damaged_when_its_bytes_are_not_its_own() -> None:
+    problems = {digest: problem for digest, kind, _, problem in manifests(maybe=True)["manifests"] if kind is None}
+    assert set(problems) == {f"sha256:{LYING[0]}"}
+    assert "hashes to" in str(problems[f"sha256:{LYING[0]}"])
 
 
 def test_items_are_split_into_runs_of_at_most_a_size() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from regsweep.errors import StorageError, UsageError
-from regsweep.storage.ports import Result, Target
+from regsweep.storage.ports import Access, Result, Target
 from regsweep_backends.filesystem import FilesystemStore, connect
 from tests.conformance.content import pushed
 from tests.conformance.listing import keys, listed
@@ -247,12 +247,12 @@ def test_a_run_cut_off_between_a_file_and_its_directory_is_completed_by_the_next
 def test_only_a_root_with_a_registry_s_tree_is_opened(place: str, tmp_path: Path) -> None:
     root = tmp_path / "root"
     with pytest.raises(UsageError, match="no such directory"):
-        connect({"rootdirectory": str(root)}, cross_mounts=False)
+        connect({"rootdirectory": str(root)}, Access())
     (root / place).mkdir(parents=True)
     with pytest.raises(UsageError, match="holds no registry"):
-        connect({"rootdirectory": str(root)}, cross_mounts=False)
+        connect({"rootdirectory": str(root)}, Access())
     with pytest.raises(UsageError, match="is not a directory"):
-        connect({"rootdirectory": "/dev/null"}, cross_mounts=False)
+        connect({"rootdirectory": "/dev/null"}, Access())
 
 
 def test_listing_reading_and_deleting_leave_no_handle_open(tree: Tree) -> None:

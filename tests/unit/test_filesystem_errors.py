@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from regsweep.errors import DeniedError, NotFoundError, StorageError
-from regsweep.storage.ports import Result
+from regsweep.storage.ports import Access, Result
 from regsweep_backends.filesystem import FilesystemStore, connect
 from tests.conformance.listing import keys, listed
 from tests.conformance.makers import FilesystemMaker
@@ -195,7 +195,7 @@ def test_a_root_that_this_user_may_not_enter_is_denied_and_not_missing() -> None
         tree = Tree(folder / "tree")
         tree.root.chmod(0o700)
         with unprivileged(), pytest.raises(DeniedError):
-            connect({"rootdirectory": str(tree.root)}, cross_mounts=False)
+            connect({"rootdirectory": str(tree.root)}, Access())
         with opened(tree.root) as store, unprivileged(), pytest.raises(DeniedError):
             store.has("scheduler-state.json")
 

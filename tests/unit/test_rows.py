@@ -1,6 +1,8 @@
 import pickle
 from itertools import pairwise
 
+import pytest
+
 from regsweep.inventory import schema
 from regsweep.inventory.database import create
 from regsweep.inventory.rows import NO_TIME, Digests, Integers, Repeat, Repositories, Rows, Texts
@@ -88,7 +90,7 @@ def test_repositories_are_held_in_runs() -> None:
 
 def blob_rows(*sizes: int) -> Rows:
     rows = Rows()
-    rows.extend(schema.BLOBS, [OTHER] * len(sizes), sizes, [1] * len(sizes))
+    rows.extend(schema.BLOBS, [OTHER] * len(sizes), sizes, [1] * len(sizes), Repeat(None, len(sizes)))
     return rows
 
 
@@ -113,7 +115,7 @@ def test_a_sum_is_of_one_column_and_of_nothing_is_nothing() -> None:
 
 def test_rows_cross_from_process_to_process() -> None:
     rows = blob_rows(1, 2)
-    rows.extend(schema.TAGS, Repeat("a", 2), ["v1", "v2"], [SHA256, SHA512], [3, 4])
+    rows.extend(schema.TAGS, Repeat("a", 2), ["v1", "v2"], [SHA256, SHA512], [3, 4], Repeat(None, 2))
     copy: Rows = pickle.loads(pickle.dumps(rows))  # noqa: S301 - its own
     assert copy.sum(schema.BLOBS, "bytes") == 3
     tags = copy.columns["tags"]
@@ -123,9 +125,16 @@ def test_rows_cross_from_process_to_process() -> None:
 
 def test_what_goes_into_an_inventory_comes_out_by_sql() -> None:
     rows = Rows()
-    rows.extend(schema.TAGS, Repeat("a/b", 2), ["v1", "caf\u00e9"], [SHA256, SHA384], [0, 1_700_000_000_123_456])
-    rows.add(schema.TAGS, "a", "v1", SHA512, -1)
-    rows.add(schema.UPLOADS, "a", "1a2b", "data", 2**62, 7, NO_TIME)
+    rows.extend(
+        schema.TAGS,
+        Repeat("a/b", 2),
+        ["v1", "caf\u00e9"],
+        [SHA256, SHA384],
+        [0, 1_700_000_000_123_456],
+        Repeat(None, 2),
+    )
+    rows.add(schema.TAGS, "a", "v1", SHA512, -1, None)
+    rows.add(schema.UPLOADS, "a", "1a2b", "data", 2**62, 7, NO_TIME, None)
     rows.add(schema.STRAYS, None, "somewhere", 3)
     rows.add(schema.MANIFESTS, OTHER, None, None, "damaged")
     with create(facts={"store": "memory"}) as inventory:
@@ -158,8 +167,8 @@ def test_repositories_keep_their_numbers_over_many_batches() -> None:
     with create(facts={}) as inventory:
         for name in ("b", "a", "b", "c", "a"):
             rows = Rows()
-            rows.add(schema.REVISIONS, name, SHA256, 1)
-            rows.add(schema.REVISIONS, None, OTHER, 1)
+            rows.add(schema.REVISIONS, name, SHA256, 1, None)
+            rows.add(schema.REVISIONS, None, OTHER, 1, None)
             inventory.add(rows)
             inventory.flush()
         counts = "SELECT name, count(*) FROM revisions LEFT JOIN repositories r ON r.id = repository GROUP BY ALL"
@@ -172,7 +181,9 @@ def test_more_rows_than_one_write_takes_all_arrive() -> None:
         for start in range(0, 250_000, 50_000):
             rows = Rows()
             numbers = range(start, start + 50_000)
-            rows.extend(schema.BLOBS, [f"{number:064x}" for number in numbers], numbers, numbers)
+            rows.extend(
+                schema.BLOBS, [f"{number:064x}" for number in numbers], numbers, numbers, Repeat(None, len(numbers))
+            )
             inventory.add(rows)
         inventory.flush()
         assert inventory.row("SELECT count(*), count(DISTINCT digest), sum(bytes)::BIGINT, max(bytes) FROM blobs") == (
@@ -186,10 +197,31 @@ def test_more_rows_than_one_write_takes_all_arrive() -> None:
 def test_a_repository_that_no_client_can_name_is_damage() -> None:
     rows = Rows()
     for name in ("good/name", "Bad/Name"):
-        rows.add(schema.REVISIONS, name, SHA256, 1)
+        rows.add(schema.REVISIONS, name, SHA256, 1, None)
     with create(facts={}) as inventory:
         inventory.add(rows)
         inventory.flush()
         inventory.flush()
         damaged = inventory.rows("SELECT name, key FROM damage JOIN repositories r ON r.id = damage.repository")
         assert list(damaged) == [("Bad/Name", "repositories/Bad/Name/")]
+
+
+@pytest.mark.parametrize("marked", [(), (1,), (0, 1, 2), (2,)])
+def test_versions_stand_beside_what_has_them_and_nothing_beside_the_rest(marked: tuple[int, ...]) -> None:
+    rows = Rows()
+    for number in range(3):
+        part = Rows()
+        if number in marked:
+            part.extend(schema.BLOBS, [SHA256, OTHER], [1, 2], [3, 4], [f'"{number}"', f"{number}, second"])
+        else:
+            part.extend(schema.BLOBS, [SHA256, OTHER], [1, 2], [3, 4], Repeat(None, 2))
+        rows.join(part)
+    rows.add(schema.BLOBS, SHA256, 1, 2, None)
+    rows.add(schema.BLOBS, SHA256, 1, 2, "last")
+    rows.extend(schema.BLOBS, [SHA256], [1], [2], Repeat(None, 1))
+    with create(facts={}) as inventory:
+        inventory.add(rows)
+        inventory.flush()
+        versions = [version for (version,) in inventory.rows("SELECT version FROM blobs ORDER BY rowid")]
+    expected = [text if n in marked else None for n in range(3) for text in (f'"{n}"', f"{n}, second")]
+    assert versions == [*expected, None, "last", None]

@@ -267,6 +267,24 @@ def test_a_damaged_manifest_is_found_in_each_repository_that_links_it(tree: Tree
     assert all("not JSON" in one.message for one in found)
 
 
+def test_a_damaged_child_is_found_also_where_it_is_linked_as_a_layer_alone(tree: Tree) -> None:
+    child = image(b"child")
+    for name in ("a", "b"):
+        tree.push(index(child), name, "v1")
+        key = f"repositories/{name}/_manifests/revisions/{slashed(child.digest)}/link"
+        (tree.base / key).unlink()
+        tree.layer_link(name, child.digest)
+    # Nothing says here that it is a manifest.
+    tree.layer_link("c", child.digest)
+    tree.put(blob_key(child.digest), b"{}")
+    found = findings(tree)
+    assert [(one.code, one.repository, one.key) for one in found] == [
+        ("damaged-manifest", name, blob_key(child.digest)) for name in ("a", "b")
+    ]
+    assert all("hashes to" in one.message for one in found)
+    assert {name: one.frozen for name, one in repositories(tree).items()} == {"a": True, "b": True, "c": False}
+
+
 def test_missing_manifests_are_found_and_counted(tree: Tree) -> None:
     others = ["sha256:" + digit * 64 for digit in "21"]
     for digest in others:

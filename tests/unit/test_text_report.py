@@ -263,6 +263,19 @@ def test_the_last_line_says_what_to_type_next() -> None:
     assert text(SOMETHING, plan="tonight.plan").splitlines()[-1] == "  regsweep apply tonight.plan --registry URL"
 
 
+@pytest.mark.parametrize("odd", ["\x1b[31m", "\r", "\n", "\u202e", "\udcff"])
+def test_the_paths_of_store_and_plan_are_shown_escaped(odd: str) -> None:
+    shown = text(SOMETHING, store=f"/srv/{odd}registry", plan=f"{odd}tonight.plan")
+    shown.encode()
+    assert all(line.isprintable() for line in shown.splitlines())
+    lines = [line for line in shown.splitlines() if "registry" in line or "tonight.plan" in line]
+    escaped = odd.encode("unicode_escape", "surrogatepass").decode()
+    assert (lines[0], lines[-1]) == (
+        f"Storage  /srv/{escaped}registry",
+        f"  regsweep apply {escaped}tonight.plan --registry URL",
+    )
+
+
 def test_no_next_step_is_given_where_there_is_none() -> None:
     for shown in (
         text(SOMETHING),

@@ -72,8 +72,8 @@ class Executor:
             self._check_links()
             self.journal.start()
             with self.progress.stage("deleting", unit="keys", total=self.plan.length) as bar:
-                for kind, deletions in groupby(self.plan.deletions(), key=lambda deletion: deletion.kind):
-                    if kind == DIRECTORY:
+                for (kind, real), deletions in groupby(self.plan.deletions(), key=_way):
+                    if real:
                         self._remember(deletions, bar)
                         continue
                     if kind == Kind.BLOB and self.journal.resume_at < self.plan.length:
@@ -92,7 +92,9 @@ class Executor:
             first, self._at = self._at, self._at + len(batch)
             if self._at > self.journal.resume_at:
                 self._go_on(lock)
-                targets = [Target(key=one.key, size=one.bytes, modified=one.modified) for one in batch]
+                targets = [
+                    Target(key=one.key, size=one.bytes, modified=one.modified, version=one.version) for one in batch
+                ]
                 with self.stop.deferred():
                     done = self.journal.record(first, targets, list(self.store.delete(targets)))
                     self._surrender(done.troubles)
@@ -145,3 +147,8 @@ class Executor:
                 f"not deleted: {troubles[0].error}{others}",
                 hint="make a new plan" if changed else f"mend that; then {RESUME}",
             )
+
+
+def _way(deletion: Deletion) -> tuple[str, bool]:
+    """A deletion's kind, and whether it is of a real directory: one of an object store is a key like any other."""
+    return deletion.kind, deletion.kind == DIRECTORY and not deletion.version

@@ -12,13 +12,14 @@ from regsweep.apply.guard import RegistriesReadOnly, UsersWord
 from regsweep.apply.journal import Journal, beside
 from regsweep.apply.stop import StopRequest
 from regsweep.cli.options import Format
+from regsweep.cli.sources import open_again
 from regsweep.cli.streams import message, result
 from regsweep.errors import RefusedError, RegsweepError, StoppedError
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.workers import Workers, cores
 from regsweep.plan import file
 from regsweep.report.text import size
-from regsweep.storage.drivers import connect_location
+from regsweep.storage.ports import Access
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class Manner:
     """How a plan is carried out."""
 
     journal: Path | None
+    config: Path | None
+    """The registry's own configuration, if it takes one to open the store."""
     break_lock: bool
     memory: str | None
     cross_mounts: bool
@@ -87,7 +90,7 @@ def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
             _tell(plan, journal, manner.form, already=True)
             return
         proof = guard.proof()
-        store = connect_location(plan.header.store, cross_mounts=manner.cross_mounts)
+        store = open_again(plan.header.store, manner.config, Access(cross_mounts=manner.cross_mounts))
         stop = StopRequest(message)
         try:
             with stop.listening(), Workers(store, cores()) as workers:

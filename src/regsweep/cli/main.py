@@ -18,6 +18,7 @@ from regsweep.cli import values
 from regsweep.cli.streams import confirm, message, result
 from regsweep.errors import FAILED, USAGE, RegsweepError, UsageError
 from regsweep.plan.options import Options, Untagged
+from regsweep.storage.ports import Access
 
 app = typer.Typer(
     name="regsweep",
@@ -104,10 +105,10 @@ def plan_command(  # noqa: PLR0913 - one parameter for each option
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
 ) -> None:
     """Show what would be deleted and why, and write it to a plan. Deletes nothing."""
-    from regsweep.cli import planning, progress  # noqa: PLC0415 - see the module's docstring
+    from regsweep.cli import planning, progress, sources  # noqa: PLC0415 - see the module's docstring
 
     report, refused = planning.make_plan(
-        planning.open_source(planning.Source(store=store, config=config, cross_mounts=cross_mounts)),
+        sources.open_source(sources.Source(store=store, config=config, access=Access(cross_mounts=cross_mounts))),
         _rules(untagged, delete_untagged, min_age, upload_age, max_delete, allow),
         planning.Places(output=output, inventory=inventory, memory=values.memory(memory), write=True),
         progress.progress(quiet=quiet),
@@ -120,6 +121,7 @@ def plan_command(  # noqa: PLR0913 - one parameter for each option
 @app.command("apply")
 def apply_command(  # noqa: PLR0913 - one parameter for each option
     plan: o.Plan,
+    config: o.PlanConfig = None,
     registry: o.Registry = None,
     registry_stopped: o.RegistryStopped = False,  # noqa: FBT002 - as the flag is typed
     registry_user: o.RegistryUser = None,
@@ -140,7 +142,12 @@ def apply_command(  # noqa: PLR0913 - one parameter for each option
             registries=registry or [], stopped=registry_stopped, user=registry_user, authorities=registry_ca
         ),
         applying.Manner(
-            journal=journal, break_lock=break_lock, memory=values.memory(memory), cross_mounts=cross_mounts, form=form
+            journal=journal,
+            config=config,
+            break_lock=break_lock,
+            memory=values.memory(memory),
+            cross_mounts=cross_mounts,
+            form=form,
         ),
         progress.progress(quiet=quiet),
     )
@@ -172,7 +179,7 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
 ) -> None:
     """Plan, show, ask, then apply."""
-    from regsweep.cli import applying, planning, progress  # noqa: PLC0415 - see the module's docstring
+    from regsweep.cli import applying, planning, progress, sources  # noqa: PLC0415 - see the module's docstring
 
     guard = applying.Guard(
         registries=registry or [], stopped=registry_stopped, user=registry_user, authorities=registry_ca
@@ -184,7 +191,7 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
         guard.proof().check()
     shown = progress.progress(quiet=quiet)
     report, refused = planning.make_plan(
-        planning.open_source(planning.Source(store=store, config=config, cross_mounts=cross_mounts)),
+        sources.open_source(sources.Source(store=store, config=config, access=Access(cross_mounts=cross_mounts))),
         _rules(untagged, delete_untagged, min_age, upload_age, max_delete, allow),
         planning.Places(
             output=output, inventory=inventory, memory=values.memory(memory), write=not dry_run, journal=journal
@@ -203,11 +210,13 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
         guard,
         applying.Manner(
             journal=journal,
+            config=config,
             break_lock=break_lock,
             memory=values.memory(memory),
             cross_mounts=cross_mounts,
             form=form,
-            resume=f"regsweep apply {report.plan} resumes it, with the options that prove the registry read-only",
+            resume=f"regsweep apply {report.plan} resumes it, with the options that prove the registry read-only"
+            + (" and the same --config" if config else ""),
         ),
         shown,
     )

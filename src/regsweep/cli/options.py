@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from regsweep.plan.options import Untagged
+from regsweep.plan.options import Brake, Untagged
 
 
 class Format(StrEnum):
@@ -16,14 +16,8 @@ class Format(StrEnum):
     JSON = "json"
 
 
-class Allow(StrEnum):
-    """The brakes that can be released by name; brakes.py tells what each stops."""
-
-    DATABASE = "database"
-    CACHE = "cache"
-    NO_TAGS = "no-tags"
-    NOTHING_KEPT = "nothing-kept"
-
+Allow = Brake
+"""What `--allow` takes."""
 
 _RULES = "What goes"
 _GUARD = "Proof that nobody writes"
@@ -34,7 +28,8 @@ Store = Annotated[
     typer.Argument(
         metavar="STORE",
         show_default=False,
-        help="The registry's storage: the rootdirectory of its config.yml, where docker/ stands.",
+        help="The registry's storage: the rootdirectory of its config.yml, where docker/ stands, or s3://bucket/root, "
+        "gs://bucket/root, az://container/root.",
     ),
 ]
 Config = Annotated[
@@ -44,6 +39,15 @@ Config = Annotated[
         show_default=False,
         help="The registry's own config.yml, in place of STORE; REGISTRY_... "
         "variables of the environment override it as they do for the registry.",
+    ),
+]
+PlanConfig = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        show_default=False,
+        help="The config.yml that the plan was made with, where the storage's credentials stand in it.",
     ),
 ]
 UntaggedOption = Annotated[
@@ -76,7 +80,7 @@ MaxDelete = Annotated[
     ),
 ]
 AllowOption = Annotated[
-    list[Allow] | None,
+    list[Brake] | None,
     typer.Option(
         "--allow", show_default=False, help="Release a brake that refused, by its name.", rich_help_panel=_RULES
     ),

@@ -1,12 +1,12 @@
 """Make plans: the part of `plan` and `prune` that touches storage."""
 
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from regsweep.apply.journal import beside, unfinished
 from regsweep.cli.options import Format
+from regsweep.cli.sources import Opened
 from regsweep.cli.streams import result
 from regsweep.errors import RefusedError, UsageError
 from regsweep.inventory.database import create
@@ -18,52 +18,6 @@ from regsweep.plan.make import decide
 from regsweep.plan.options import Options
 from regsweep.report.document import Report, as_json, report
 from regsweep.report.text import as_text
-from regsweep.storage.drivers import connect, connect_location
-from regsweep.storage.ports import Store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where the storage is, as the user said it."""
-
-    store: str | None
-    config: Path | None
-    cross_mounts: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A store, and what its configuration says of the registry."""
-
-    store: Store
-    proxy: str | None
-
-
-def open_source(source: Source) -> Opened:
-    """Connect to the store.
-
-    Raises:
-        UsageError: there is none, or it was not said which.
-    """
-    if source.store and source.config:
-        raise UsageError("STORE and --config were both given", hint="name the storage in one way")
-    if source.store:
-        return Opened(store=connect_location(source.store, cross_mounts=source.cross_mounts), proxy=None)
-    if source.config is None:
-        raise UsageError(
-            "no storage was named", hint="give the registry's rootdirectory as STORE, or --config config.yml"
-        )
-    # YAML takes a while to import, and a store is mostly named directly.
-    from regsweep.registry.config import parse_config  # noqa: PLC0415
-
-    try:
-        text = source.config.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{source.config}: cannot be read: {error}") from error
-    storage = parse_config(text, os.environ)
-    return Opened(
-        store=connect(storage.driver, storage.parameters, cross_mounts=source.cross_mounts), proxy=storage.proxy_remote
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,10 @@
 """From a listing's pages to the inventory's rows, and from manifests to theirs. Runs in the workers."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, Protocol
 
 from regsweep.errors import MalformedError
@@ -29,11 +32,23 @@ def collect_shards(store: Source, shards: Sequence[str]) -> Rows:
         StorageError: a key could not be listed or read.
     """
     rows = Rows()
+    if store.lanes == 1:
+        _collect_shards(store, rows, shards)
+        return rows
+    parts = [Rows() for _ in shards]
+    with ThreadPoolExecutor(min(store.lanes, len(shards))) as lanes:
+        for part, _ in zip(
+            parts, lanes.map(partial(_collect_shards, store), parts, ((shard,) for shard in shards)), strict=True
+        ):
+            rows.join(part)
+    return rows
+
+
+def _collect_shards(store: Source, rows: Rows, shards: Sequence[str]) -> None:
     collector = _Collector(store, rows)
     for shard in shards:
         for page in store.pages(shard):
             collector.page(page)
-    return rows
 
 
 def collect_manifests(store: Source, digests: Sequence[str]) -> Rows:
@@ -42,15 +57,18 @@ def collect_manifests(store: Source, digests: Sequence[str]) -> Rows:
     Raises:
         StorageError: a manifest could not be read.
     """
-    return _collect_manifests(store, digests, damaged=True)
+    return _collect_manifests(store, digests, certain=True)
 
 
 def collect_maybe_manifests(store: Source, digests: Sequence[str]) -> Rows:
-    """As `collect_manifests`, for blobs that need not be manifests: those that are none give no row."""
-    return _collect_manifests(store, digests, damaged=False)
+    """As `collect_manifests`, for blobs that need not be manifests: those that are none give no row.
+
+    One whose bytes are not those of its digest is damaged all the same: nobody can tell any more what it was.
+    """
+    return _collect_manifests(store, digests, certain=False)
 
 
-def _collect_manifests(store: Source, digests: Sequence[str], *, damaged: bool) -> Rows:
+def _collect_manifests(store: Source, digests: Sequence[str], *, certain: bool) -> Rows:
     rows = Rows()
     contents = store.read(
         "blobs/sha256/",
@@ -71,7 +89,7 @@ def _collect_manifests(store: Source, digests: Sequence[str], *, damaged: bool) 
         try:
             found = manifest.read(content, digest)
         except MalformedError as error:
-            if damaged:
+            if certain or not _is_intact(content, digest):
                 rows.add(schema.MANIFESTS, digest, None, None, error.detail)
             continue
         read.append(digest)
@@ -84,6 +102,11 @@ def _collect_manifests(store: Source, digests: Sequence[str], *, damaged: bool) 
     rows.extend(schema.MANIFESTS, read, kinds, media_types, [None] * len(read))
     rows.extend(schema.MANIFEST_REFERENCES, referring, [digest.partition(":")[2] for digest in referred], sizes, roles)
     return rows
+
+
+def _is_intact(content: bytes, digest: str) -> bool:
+    """Whether a blob's bytes are those of its digest, as far as one can tell of one that was not read to its end."""
+    return len(content) > manifest.MAX_MANIFEST_BYTES or hashlib.sha256(content).hexdigest() == digest
 
 
 class _Collector:
@@ -118,21 +141,21 @@ class _Collector:
         shard = page.names[0][:2]
         if not _all_sha256(page.names) or not all(name.startswith(shard) for name in page.names):
             return False
-        self._rows.extend(schema.BLOBS, page.names, page.sizes, page.modified)
+        self._rows.extend(schema.BLOBS, page.names, page.sizes, page.modified, _versions(page))
         return True
 
     def _layer_links(self, repository: Repeat, page: Page) -> bool:
         # The name decides what such a link can serve, for a client checks what it gets against it: so it is not read.
         # See docs/decisions/0003-which-links-are-read.md.
-        if not _all_sha256(page.names):
+        if not _all_sha256(page.names) or not _proved(page):
             return False
-        self._rows.extend(schema.LAYER_LINKS, repository, page.names, page.names, page.modified)
+        self._rows.extend(schema.LAYER_LINKS, repository, page.names, page.names, page.modified, _versions(page))
         return True
 
     def _revisions(self, repository: Repeat, page: Page) -> bool:
         if not _all_sha256(page.names) or self._contents(page) != [b"sha256:" + name.encode() for name in page.names]:
             return False
-        self._rows.extend(schema.REVISIONS, repository, page.names, page.modified)
+        self._rows.extend(schema.REVISIONS, repository, page.names, page.modified, _versions(page))
         return True
 
     def _tags(self, repository: Repeat, page: Page) -> bool:
@@ -142,14 +165,16 @@ class _Collector:
         before, *digests = links.split("sha256:")
         if before or len(digests) != len(page.names) or not _all_sha256(digests):
             return False
-        self._rows.extend(schema.TAGS, repository, page.names, digests, page.modified)
+        self._rows.extend(schema.TAGS, repository, page.names, digests, page.modified, _versions(page))
         return True
 
     def _tag_entries(self, repository: Repeat, page: Page) -> bool:
         tags, between, digests = zip(*(name.partition("/index/sha256/") for name in page.names), strict=True)
         if page.suffix != "/link" or not all(between) or not all(map(layout.is_tag, tags)) or not _all_sha256(digests):
             return False
-        self._rows.extend(schema.TAG_ENTRIES, repository, tags, digests, page.modified)
+        if not _proved(page):
+            return False
+        self._rows.extend(schema.TAG_ENTRIES, repository, tags, digests, page.modified, _versions(page))
         return True
 
     def _contents(self, page: Page, places: Sequence[int] | None = None) -> list[bytes | None]:
@@ -168,33 +193,39 @@ class _Collector:
     def _one_by_one(self, page: Page) -> None:
         texts = [page.prefix + name + page.suffix for name in page.names]
         keys = [layout.parse(text) for text in texts]
-        unproved = [at for at, key in enumerate(keys) if key and _must_be_read(key, page.sizes[at])]
+        known = page.contents or []
+        unproved = [
+            at
+            for at, key in enumerate(keys)
+            if key and (_must_be_read(key, page.sizes[at]) or (known and _disproved(key, known[at])))
+        ]
         contents = dict(zip(unproved, self._contents(page, unproved), strict=True))
         for at, (key, size, modified) in enumerate(zip(keys, page.sizes, page.modified, strict=True)):
+            version = page.versions[at] if page.versions else None
             if key is None:
-                self._unknown(texts[at], size, modified)
+                self._unknown(texts[at], size, modified, version)
             elif at in contents and contents[at] is None:
                 continue  # it vanished between the listing and the reading
             elif key.kind is Kind.BLOB and key.digest:
-                self._rows.add(schema.BLOBS, key.digest.hex, size, modified)
+                self._rows.add(schema.BLOBS, key.digest.hex, size, modified, version)
             elif key.kind is Kind.UPLOAD:
                 started = _started(contents.get(at) or b"") if key.part == "startedat" else NO_TIME
-                self._rows.add(schema.UPLOADS, key.repository, key.upload, key.part, size, modified, started)
+                self._rows.add(schema.UPLOADS, key.repository, key.upload, key.part, size, modified, started, version)
             else:
-                self._link(key, contents.get(at), modified)
+                self._link(key, contents.get(at), modified, version)
 
-    def _unknown(self, key: str, size: int, modified: int) -> None:
+    def _unknown(self, key: str, size: int, modified: int, version: str | None) -> None:
         repository = layout.repository_of(key)
         shown = layout.printable(key)
         if layout.is_directory(key):
-            self._rows.add(schema.DIRECTORIES, repository or None, key, modified)
+            self._rows.add(schema.DIRECTORIES, repository or None, key, modified, version)
             return
         self._rows.add(schema.STRAYS, layout.printable(repository) or None, shown, size)
         if key.startswith("repositories/"):
             for digest in layout.digests_in(key):
                 self._rows.add(schema.DOUBTS, digest.hex)
 
-    def _link(self, key: Key, content: bytes | None, modified: int) -> None:
+    def _link(self, key: Key, content: bytes | None, modified: int, version: str | None) -> None:
         """Add a link; `content` is `None` where the listing proves it to hold the digest it is named by."""
         named, target = key.digest, key.digest
         if content is not None:
@@ -204,15 +235,15 @@ class _Collector:
             return
         match key.kind:
             case Kind.TAG:
-                self._rows.add(schema.TAGS, key.repository, key.tag, named.hex, modified)
+                self._rows.add(schema.TAGS, key.repository, key.tag, named.hex, modified, version)
             case Kind.TAG_ENTRY:
-                self._rows.add(schema.TAG_ENTRIES, key.repository, key.tag, named.hex, modified)
+                self._rows.add(schema.TAG_ENTRIES, key.repository, key.tag, named.hex, modified, version)
             case Kind.REVISION:
-                self._rows.add(schema.REVISIONS, key.repository, named.hex, modified)
+                self._rows.add(schema.REVISIONS, key.repository, named.hex, modified, version)
             case Kind.SIGNATURE if key.revision:
-                self._rows.add(schema.SIGNATURES, key.repository, key.revision.hex, named.hex, modified)
+                self._rows.add(schema.SIGNATURES, key.repository, key.revision.hex, named.hex, modified, version)
             case _:
-                self._rows.add(schema.LAYER_LINKS, key.repository, named.hex, target.hex, modified)
+                self._rows.add(schema.LAYER_LINKS, key.repository, named.hex, target.hex, modified, version)
 
     def _target(self, key: Key, content: bytes) -> Digest | None:
         """What a link leads to. What it should not hold is damage, and the blobs it may mean are in doubt."""
@@ -243,6 +274,20 @@ def _must_be_read(key: Key, size: int) -> bool:
     if key.kind in (Kind.TAG, Kind.REVISION) or key.digest is None:
         return True
     return size != layout.LINK_BYTES or key.digest.algorithm != "sha256"
+
+
+def _versions(page: Page) -> Sequence[str] | Repeat:
+    return page.versions or Repeat(None, len(page.names))
+
+
+def _proved(page: Page) -> bool:
+    """Whether a listing that proves what links hold proves it of every one."""
+    return page.contents is None or None not in page.contents
+
+
+def _disproved(key: Key, content: bytes | None) -> bool:
+    """Whether a listing that proves what links hold does not prove it of this one."""
+    return content is None and key.kind in (Kind.LAYER_LINK, Kind.TAG_ENTRY, Kind.SIGNATURE)
 
 
 def _all_sha256(names: Sequence[str]) -> bool:

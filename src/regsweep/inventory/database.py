@@ -5,7 +5,7 @@ import os
 import signal
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ from nanoarrow.c_array import CArray
 
 from regsweep.errors import RegsweepError, UsageError
 from regsweep.inventory import schema
-from regsweep.inventory.rows import Column, Digests, Integers, Repositories, Rows, Texts
+from regsweep.inventory.rows import Column, Digests, Integers, Repositories, Rows, Texts, Versions
 from regsweep.registry import layout
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _KINDS: Final = {
     schema.Type.INTEGER: na.int64(),
     schema.Type.TIME: na.int64(),
     schema.Type.REPOSITORY: na.int32(),
+    schema.Type.VERSION: na.string(),
 }
 
 Parameters = Sequence[object] | Mapping[str, object]
@@ -99,8 +100,10 @@ class Inventory:
     def _write(self, table: schema.Table) -> None:
         columns = self._pending.columns.pop(table.name, None)
         if columns and len(columns[-1]):
-            kinds = {name: _KINDS[kind] for name, kind in table.columns}
-            self._append(table.insert(), kinds, [self._array(column) for column in columns])
+            versions = not (isinstance(columns[-1], Versions) and columns[-1].values is None)
+            delivered = columns if versions else columns[:-1]
+            kinds = {name: _KINDS[kind] for name, kind in table.columns[: len(delivered)]}
+            self._append(table.insert(versions=versions), kinds, [self._array(column) for column in delivered])
 
     def _append(self, statement: str, columns: dict[str, na.Schema], arrays: list[CArray]) -> None:
         length = len(arrays[0])
@@ -115,7 +118,7 @@ class Inventory:
                 return na.c_array_from_buffers(na.binary(), len(column), [None, column.ends(), column.raw])
             case Integers():
                 return na.c_array_from_buffers(na.int64(), len(column), [None, column.values])
-            case Texts():
+            case Texts() | Versions():
                 return na.c_array(column.values, na.string())
             case Repositories():
                 return self._numbered(column)
@@ -143,17 +146,18 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
         UsageError: the file exists, cannot be made, or `memory` is no size.
         RegsweepError: DuckDB fails: out of memory and of disk, most likely.
     """
-    # Imported here, for it takes longer than a listing to begin: the workers of a scan list meanwhile.
-    with _signals_held_back():
-        import duckdb  # noqa: PLC0415
+    with ExitStack() as stack:
+        with _signals_held_back():
+            # Imported here, for it takes longer than a listing to begin: the workers of a scan list meanwhile.
+            import duckdb  # noqa: PLC0415
 
-    with _scratch() as scratch:
-        try:
-            connection = _open(path, scratch, memory)
-        except duckdb.Error as error:
-            if path:
-                path.unlink(missing_ok=True)
-            raise UsageError(f"cannot make the inventory: {_first_line(error)}") from error
+            scratch = stack.enter_context(_scratch())
+            try:
+                connection = stack.enter_context(_open(path, scratch, memory))
+            except duckdb.Error as error:
+                if path:
+                    path.unlink(missing_ok=True)
+                raise UsageError(f"cannot make the inventory: {_first_line(error)}") from error
         try:
             for table in schema.TABLES:
                 connection.execute(table.create())
@@ -178,7 +182,6 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
             if isinstance(error, duckdb.Error):
                 raise RegsweepError(f"the inventory failed: {_first_line(error)}") from error
             raise
-        connection.close()
 
 
 def _scratch() -> "TemporaryDirectory[str]":
@@ -192,7 +195,10 @@ def _scratch() -> "TemporaryDirectory[str]":
 
 @contextmanager
 def _signals_held_back() -> Iterator[None]:
-    """Let an import end before a signal counts: a `KeyboardInterrupt` inside DuckDB's aborts the process."""
+    """Let what begins an inventory end before a signal counts.
+
+    A `KeyboardInterrupt` inside DuckDB's import aborts the process, and one inside `tempfile` leaves its files behind.
+    """
     caught: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _: caught.append(number))

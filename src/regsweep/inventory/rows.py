@@ -102,6 +102,47 @@ class Texts:
         self.values += other.values
 
 
+class Versions:
+    """A store's own marks of its objects; nothing is held while there are none, as on a filesystem."""
+
+    def __init__(self) -> None:
+        self.values: list[str | None] | None = None
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count if self.values is None else len(self.values)
+
+    def append(self, value: str | None) -> None:
+        """Add one."""
+        if value is None and self.values is None:
+            self._count += 1
+        else:
+            self._held().append(value)
+
+    def extend(self, values: Sequence[str | None]) -> None:
+        """Add many."""
+        self._held().extend(values)
+
+    def repeat(self, value: None, times: int) -> None:
+        """Add nothing, several times."""
+        if self.values is None:
+            self._count += times
+        else:
+            self.values += [value] * times
+
+    def merge(self, other: "Versions") -> None:
+        """Add all of another column."""
+        if other.values is None:
+            self.repeat(None, len(other))
+        else:
+            self._held().extend(other.values)
+
+    def _held(self) -> list[str | None]:
+        if self.values is None:
+            self.values = [None] * self._count
+        return self.values
+
+
 class Repositories:
     """Names of repositories in runs, for neighbouring rows mostly share one."""
 
@@ -130,7 +171,7 @@ class Repositories:
         self.counts += other.counts
 
 
-Column = Digests | Integers | Texts | Repositories
+Column = Digests | Integers | Texts | Repositories | Versions
 
 _COLUMNS: Final[dict[Type, type[Column]]] = {
     Type.DIGEST: Digests,
@@ -138,6 +179,7 @@ _COLUMNS: Final[dict[Type, type[Column]]] = {
     Type.TIME: Integers,
     Type.TEXT: Texts,
     Type.REPOSITORY: Repositories,
+    Type.VERSION: Versions,
 }
 
 
@@ -178,6 +220,16 @@ class Rows:
         for column, more in zip(columns, other.columns[table.name], strict=True):
             column.merge(more)
         return len(columns[-1])
+
+    def join(self, other: "Rows") -> None:
+        """Append all of another's rows."""
+        for name, columns in other.columns.items():
+            held: list[Any] = self.columns.setdefault(name, [])
+            if not held:
+                held += columns
+                continue
+            for column, more in zip(held, columns, strict=True):
+                column.merge(more)
 
     def sum(self, table: Table, name: str) -> int:
         """The sum of a table's column of integers."""

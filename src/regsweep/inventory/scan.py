@@ -50,10 +50,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A scan under way: the listing of all but the blobs is, and these shards of blobs wait."""
+    """A scan under way: the listing of all but the blobs is, and these shards of blobs wait for so many lanes."""
 
     links: Listing
     blobs: list[str]
+    lanes: int
 
 
 def begin(store: Lists, workers: Workers) -> Scan:
@@ -62,12 +63,12 @@ def begin(store: Lists, workers: Workers) -> Scan:
     others: list[str] = []
     for shard in store.shards(Scope.ALL):
         (blobs if shard.startswith("blobs/") else others).append(shard)
-    return Scan(_begin(others, workers), blobs)
+    return Scan(_begin(others, store.lanes, workers), blobs, store.lanes)
 
 
 def begin_links(store: Lists, workers: Workers) -> Listing:
     """Begin to list a store's links alone; `take` brings it to its end."""
-    return _begin(list(store.shards(Scope.LINKS)), workers)
+    return _begin(list(store.shards(Scope.LINKS)), store.lanes, workers)
 
 
 def take(listing: Listing, inventory: Inventory, progress: Progress) -> None:
@@ -91,7 +92,7 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
     """
     # Each stage begins before this process turns to what the last one found, so that no worker waits for it.
     _take(begun.links, inventory, progress, "listing links")
-    blobs = _begin(begun.blobs, workers)
+    blobs = _begin(begun.blobs, begun.lanes, workers)
     inventory.flush()
     digests = _digests(inventory, "SELECT DISTINCT digest FROM revisions")
     manifests = workers.run(collect_manifests, chunks(digests, _MANIFESTS_PER_TASK))
@@ -113,8 +114,11 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
         inventory.flush()
 
 
-def _begin(shards: list[str], workers: Workers) -> Listing:
-    return Listing(len(shards), workers.run(collect_shards, chunks(shards, _SHARDS_PER_TASK)))
+def _begin(shards: list[str], lanes: int, workers: Workers) -> Listing:
+    # A task is as many shards as are listed at once, but each worker has its share of few.
+    share = -(-len(shards) // workers.processes)
+    size = max(1, min(max(lanes, _SHARDS_PER_TASK), share))
+    return Listing(len(shards), workers.run(collect_shards, chunks(shards, size)))
 
 
 def _take(listing: Listing, inventory: Inventory, progress: Progress, name: str) -> None:

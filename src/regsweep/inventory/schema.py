@@ -18,6 +18,8 @@ class Type(StrEnum):
     """UTC. Delivered as microseconds since 1970."""
     REPOSITORY = "INTEGER"
     """`repositories.id`. Delivered as the repository's name."""
+    VERSION = "TEXT"
+    """The store's own mark of an object, or nothing where it has none. Always the last column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,15 @@ class Table:
         """The statement that makes it."""
         return f"CREATE TABLE {self.name} ({', '.join(f'{name} {kind.value}' for name, kind in self.columns)})"
 
-    def insert(self) -> str:
-        """The statement that fills it from `batch`, a relation of the columns as they are delivered."""
-        columns = ", ".join(_EXPRESSIONS.get(kind, "{0}").format(name) for name, kind in self.columns)
+    def insert(self, *, versions: bool) -> str:
+        """The statement that fills it from `batch`, a relation of the columns as they are delivered.
+
+        Without `versions` that column is not delivered.
+        """
+        columns = ", ".join(
+            _EXPRESSIONS.get(kind, "{0}").format(name) if versions or kind is not Type.VERSION else "NULL"
+            for name, kind in self.columns
+        )
         return f"INSERT INTO {self.name} SELECT {columns} FROM batch"  # noqa: S608 - names from this module alone
 
 
@@ -42,9 +50,12 @@ _EXPRESSIONS: Final = {
     Type.REPOSITORY: "nullif({0}, -1)",
 }
 
-BLOBS: Final = Table("blobs", (("digest", Type.DIGEST), ("bytes", Type.INTEGER), ("modified", Type.TIME)))
+BLOBS: Final = Table(
+    "blobs", (("digest", Type.DIGEST), ("bytes", Type.INTEGER), ("modified", Type.TIME), ("version", Type.VERSION))
+)
 REVISIONS: Final = Table(
-    "revisions", (("repository", Type.REPOSITORY), ("digest", Type.DIGEST), ("modified", Type.TIME))
+    "revisions",
+    (("repository", Type.REPOSITORY), ("digest", Type.DIGEST), ("modified", Type.TIME), ("version", Type.VERSION)),
 )
 SIGNATURES: Final = Table(
     "signatures",
@@ -53,15 +64,28 @@ SIGNATURES: Final = Table(
         ("revision", Type.DIGEST),
         ("digest", Type.DIGEST),
         ("modified", Type.TIME),
+        ("version", Type.VERSION),
     ),
 )
 TAGS: Final = Table(
     "tags",
-    (("repository", Type.REPOSITORY), ("tag", Type.TEXT), ("digest", Type.DIGEST), ("modified", Type.TIME)),
+    (
+        ("repository", Type.REPOSITORY),
+        ("tag", Type.TEXT),
+        ("digest", Type.DIGEST),
+        ("modified", Type.TIME),
+        ("version", Type.VERSION),
+    ),
 )
 TAG_ENTRIES: Final = Table(
     "tag_entries",
-    (("repository", Type.REPOSITORY), ("tag", Type.TEXT), ("digest", Type.DIGEST), ("modified", Type.TIME)),
+    (
+        ("repository", Type.REPOSITORY),
+        ("tag", Type.TEXT),
+        ("digest", Type.DIGEST),
+        ("modified", Type.TIME),
+        ("version", Type.VERSION),
+    ),
 )
 LAYER_LINKS: Final = Table(
     "layer_links",
@@ -70,6 +94,7 @@ LAYER_LINKS: Final = Table(
         ("digest", Type.DIGEST),
         ("target", Type.DIGEST),
         ("modified", Type.TIME),
+        ("version", Type.VERSION),
     ),
 )
 UPLOADS: Final = Table(
@@ -81,10 +106,12 @@ UPLOADS: Final = Table(
         ("bytes", Type.INTEGER),
         ("modified", Type.TIME),
         ("started", Type.TIME),
+        ("version", Type.VERSION),
     ),
 )
 DIRECTORIES: Final = Table(
-    "directories", (("repository", Type.REPOSITORY), ("key", Type.TEXT), ("modified", Type.TIME))
+    "directories",
+    (("repository", Type.REPOSITORY), ("key", Type.TEXT), ("modified", Type.TIME), ("version", Type.VERSION)),
 )
 STRAYS: Final = Table("strays", (("repository", Type.REPOSITORY), ("key", Type.TEXT), ("bytes", Type.INTEGER)))
 DOUBTS: Final = Table("doubts", (("digest", Type.DIGEST),))

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,8 @@ _AHEAD: Final = 3
 _PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h."""
 
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+
 Task = TypeVar("Task")
 
 _store: Source | None = None
@@ -40,17 +43,26 @@ class Workers:
 
     def __init__(self, store: Source, processes: int) -> None:
         self._store = store
-        self._processes = processes
+        self.processes = processes
+        """How many do the work at the same time."""
         self._pool: ProcessPoolExecutor | None = None
         self._children: list[multiprocessing.process.BaseProcess] = []
 
     def __enter__(self) -> Self:
-        if self._processes > 1:
+        if self.processes > 1:
             others = multiprocessing.active_children()
             context = multiprocessing.get_context("fork")
-            self._pool = ProcessPoolExecutor(self._processes, context, _begin, (self._store, os.getpid()))
-            # The first task forks them all.
-            self._pool.submit(os.getpid).result()
+            # Not the store itself, which a fork would share: two processes in one connection mix up its answers.
+            copy = pickle.dumps(self._store)
+            self._pool = ProcessPoolExecutor(self.processes, context, _begin, (copy, os.getpid()))
+            # The first task forks them all. Until they know what a signal means to them, none may reach them.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+            try:
+                first = self._pool.submit(os.getpid)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            with _deaths_told():
+                first.result()
             self._children = [child for child in multiprocessing.active_children() if child not in others]
         return self
 
@@ -103,7 +115,7 @@ class Workers:
         if self._pool is None:
             return
         with _deaths_told():
-            for task in islice(waiting, self._processes * _AHEAD - len(running)):
+            for task in islice(waiting, self.processes * _AHEAD - len(running)):
                 running[self._pool.submit(_work, work, task)] = task
 
 
@@ -117,14 +129,15 @@ def _deaths_told() -> Iterator[None]:
         ) from error
 
 
-def _begin(store: Source, parent: int) -> None:
+def _begin(copy: bytes, parent: int) -> None:
     global _store  # noqa: PLW0603 - a worker process serves one store all its life
-    _store = store
     # Ctrl-C reaches a whole process group; the parent alone decides what it means. SIGTERM ends a worker, for that is
     # how the pool ends the others when one has died.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     _die_with(parent)
+    _store = pickle.loads(copy)  # noqa: S301 - made by this very program
 
 
 def _die_with(parent: int) -> None:

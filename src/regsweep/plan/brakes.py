@@ -1,26 +1,25 @@
 """Brakes: plans so large or so unlikely that the user must ask for them by name."""
 
-from enum import StrEnum
+from typing import Final
 from urllib.parse import urlsplit
 
 from regsweep.errors import RefusedError
-from regsweep.plan.options import Options, Untagged
+from regsweep.plan.kinds import Reason
+from regsweep.plan.options import Brake, Options, Untagged
 from regsweep.plan.summary import Amount, Totals
 from regsweep.registry.layout import DATABASE_IN_USE, SCHEDULER_STATE, Kind
 from regsweep.storage.ports import Reads
 
+_FEW_MISSING: Final = 9
+"""Manifests that may be missing in any registry, however small: what a mishap leaves behind."""
+_SHARE_MISSING: Final = 0.01
+"""The share of the revisions whose manifests may be missing.
 
-class Brake(StrEnum):
-    """What can be allowed by name."""
-
-    DATABASE = "database"
-    """The registry keeps its books in a database (GitLab)."""
-    CACHE = "cache"
-    """The registry is a pull-through cache: its untagged content is wanted."""
-    NO_TAGS = "no-tags"
-    """Untagged revisions are to go, and there is not one tag (Harbor keeps its own), or not one would be left."""
-    NOTHING_KEPT = "nothing-kept"
-    """Something is to go, and not one blob is in use."""
+A storage that is whole misses next to none. One that lost a part of `blobs/` misses about as large a share of the
+manifests, for digests spread evenly over the shards: a hundredth are three of the 256. To be asked without need costs
+one option, once, for the revisions are gone after that run; not to be asked costs every image whose manifest comes
+back with the mount and finds its links deleted.
+"""
 
 
 def check_registry(store: Reads, options: Options, *, proxy: str | None) -> None:
@@ -74,10 +73,28 @@ def check_plan(totals: Totals, options: Options) -> None:
             Brake.NOTHING_KEPT,
             f"{condemned:,} of {blobs:,} blobs would go, and not one blob is in use: is all of the storage here?",
         )
+    _check_missing(totals, options)
     if condemned > options.max_delete * blobs:
         raise RefusedError(
             f"{condemned:,} of {blobs:,} blobs would be deleted, more than --max-delete {options.max_delete * 100:g}%",
             hint="if the report shows what you expect, add --max-delete 100%",
+        )
+
+
+def _check_missing(totals: Totals, options: Options) -> None:
+    """Refuse a plan that takes many revisions because their manifests are missing.
+
+    Tags do not count by themselves: a thousand of them may stand at one image that was lost.
+    """
+    revisions = totals.before[Kind.REVISION].count
+    reasons = totals.reasons.get(Kind.REVISION, {})
+    missing = reasons[Reason.NO_MANIFEST].count if Reason.NO_MANIFEST in reasons else 0
+    allowed = max(_FEW_MISSING, _SHARE_MISSING * revisions)
+    if missing > allowed and Brake.MISSING_MANIFESTS not in options.allow:
+        raise _refused(
+            Brake.MISSING_MANIFESTS,
+            f"{missing:,} of {revisions:,} revisions would go because their manifest is not there: is all of the "
+            "storage here?",
         )
 
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from regsweep.inventory.database import Inventory
 from regsweep.plan.fingerprint import fingerprint
 from regsweep.plan.kinds import DIRECTORY, ORDER, Reason
-from regsweep.plan.mark import SUBJECT_TAG
 from regsweep.plan.options import Options, Untagged
 from regsweep.registry.layout import LINK_BYTES, TEMPLATES, Kind
 
@@ -23,7 +22,7 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
         """
         CREATE TABLE condemned (
             step TINYINT, kind VARCHAR, repository INTEGER, tag VARCHAR, digest BLOB, key VARCHAR, bytes BIGINT,
-            modified TIMESTAMP, reason VARCHAR
+            modified TIMESTAMP, version VARCHAR, reason VARCHAR
         )
         """
     )
@@ -35,7 +34,7 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
     _blobs(inventory, cutoff)
     fingerprint(inventory, into="kept_links")
     _directories(inventory, cutoff)
-    for table in ("young_tags", "unneeded_links"):
+    for table in ("subject_tags", "unneeded_links", "young_tags"):
         inventory.execute(f"DROP TABLE {table}")
 
 
@@ -50,16 +49,16 @@ def _tags(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -
         cutoff,
     )
     dangling = f"""
-        SELECT repository, tag, digest, modified,
+        SELECT repository, tag, digest, modified, version,
             CASE WHEN (repository, digest) IN (SELECT (repository, digest) FROM revisions)
                 THEN '{Reason.NO_MANIFEST}' ELSE '{Reason.NO_REVISION}' END AS reason
         FROM tags ANTI JOIN servable USING (repository, digest)
     """  # noqa: S608 - names of this package alone
     subjectless = f"""
-        SELECT repository, tag, digest, modified, '{Reason.NO_SUBJECT}' AS reason
-        FROM tags SEMI JOIN servable USING (repository, digest)
-        ANTI JOIN reached ON reached.digest = unhex(nullif(regexp_extract(tag, '{SUBJECT_TAG}', 1), ''))
-        WHERE regexp_matches(tag, '{SUBJECT_TAG}')
+        SELECT repository, tag, digest, modified, version, '{Reason.NO_SUBJECT}' AS reason
+        FROM tags SEMI JOIN (
+            FROM subject_tags ANTI JOIN reached ON reached.digest = subject_tags.subject
+        ) USING (repository, tag)
     """  # noqa: S608 - names of this package alone
     found = f"{dangling} UNION ALL {subjectless}" if options.untagged is Untagged.DELETE else dangling
     _add(
@@ -76,7 +75,7 @@ def _tag_entries(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         inventory,
         Kind.TAG_ENTRY,
         f"""
-        SELECT entry.repository, entry.tag, entry.digest, entry.modified,
+        SELECT entry.repository, entry.tag, entry.digest, entry.modified, entry.version,
             CASE WHEN kept.tag IS NULL THEN '{Reason.NO_TAG}'
                 WHEN revision.digest IS NULL THEN '{Reason.NO_REVISION}'
                 WHEN servable.digest IS NULL THEN '{Reason.NO_MANIFEST}'
@@ -103,7 +102,7 @@ def _revisions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         inventory,
         Kind.SIGNATURE,
         f"""
-        SELECT repository, revision, digest, modified, '{Reason.UNTAGGED}' AS reason FROM signatures
+        SELECT repository, revision, digest, modified, version, '{Reason.UNTAGGED}' AS reason FROM signatures
         ANTI JOIN reached ON signatures.repository = reached.repository AND signatures.revision = reached.digest
         ANTI JOIN frozen ON signatures.repository = frozen.repository
         WHERE modified <= $cutoff
@@ -116,7 +115,7 @@ def _revisions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         inventory,
         Kind.REVISION,
         f"""
-        SELECT revision.repository, revision.digest, revision.modified,
+        SELECT revision.repository, revision.digest, revision.modified, revision.version,
             CASE WHEN servable.digest IS NULL THEN '{Reason.NO_MANIFEST}' ELSE '{Reason.UNTAGGED}' END AS reason
         FROM (
             FROM revisions ANTI JOIN reached USING (repository, digest) ANTI JOIN frozen USING (repository)
@@ -134,7 +133,7 @@ def _layer_links(inventory: Inventory) -> None:
     _add(
         inventory,
         Kind.LAYER_LINK,
-        f"SELECT repository, digest, modified, '{Reason.NO_IMAGE}' AS reason FROM unneeded_links",  # noqa: S608 - names of this package alone
+        f"SELECT repository, digest, modified, version, '{Reason.NO_IMAGE}' AS reason FROM unneeded_links",  # noqa: S608 - names of this package alone
         digest="digest",
     )
 
@@ -144,7 +143,7 @@ def _uploads(inventory: Inventory, cutoffs: dict[str, datetime]) -> None:
         inventory,
         Kind.UPLOAD,
         f"""
-        SELECT repository, upload, part, bytes, modified, '{Reason.ABANDONED}' AS reason FROM uploads
+        SELECT repository, upload, part, bytes, modified, version, '{Reason.ABANDONED}' AS reason FROM uploads
         SEMI JOIN (
             SELECT repository, upload FROM uploads GROUP BY ALL
             HAVING coalesce(max(started), max(modified)) <= $upload_cutoff AND max(modified) <= $cutoff
@@ -163,7 +162,7 @@ def _blobs(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         inventory,
         Kind.BLOB,
         f"""
-        SELECT NULL::INTEGER AS repository, digest, bytes, modified,
+        SELECT NULL::INTEGER AS repository, digest, bytes, modified, version,
             CASE WHEN link.digest IS NULL THEN '{Reason.ORPHANED}' ELSE '{Reason.UNLINKED}' END AS reason
         FROM blobs ANTI JOIN marked USING (digest)
         LEFT JOIN (SELECT target AS digest FROM layer_links UNION SELECT digest FROM revisions) link USING (digest)
@@ -179,11 +178,14 @@ def _directories(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
     inventory.execute(
         f"""
         INSERT INTO condemned
-        SELECT {ORDER.index(DIRECTORY)}, '{DIRECTORY}', repository, '', NULL, key, 0, modified, '{Reason.EMPTY}'
+        SELECT {ORDER.index(DIRECTORY)}, '{DIRECTORY}', repository, '', NULL, key, 0, modified, version,
+            '{Reason.EMPTY}'
         FROM directories ANTI JOIN frozen USING (repository)
         WHERE modified <= $cutoff
             -- Every push leaves an empty `_uploads`; it goes with its repository.
             AND (NOT suffix(key, '/_uploads/') OR repository NOT IN (SELECT repository FROM kept_links))
+            -- An object that marks a directory says nothing of whether it is empty.
+            AND (version IS NULL OR repository NOT IN (SELECT repository FROM kept_links))
         """,  # noqa: S608 - names of this package alone
         cutoff,
     )
@@ -203,7 +205,8 @@ def _add(
         f"""
         INSERT INTO condemned
         SELECT {ORDER.index(kind)}, '{kind}', repository, {fields.get("tag", "''")},
-            {fields.get("digest") or fields.get("sharded") or "NULL"}, {_key(kind, fields)}, {size}, modified, reason
+            {fields.get("digest") or fields.get("sharded") or "NULL"}, {_key(kind, fields)}, {size},
+            modified, version, reason
         FROM ({found}) found LEFT JOIN repositories ON repositories.id = found.repository
         """,  # noqa: S608 - names of this package alone
         dict(parameters or {}),

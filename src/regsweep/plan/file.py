@@ -67,6 +67,8 @@ class Deletion(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", ta
     modified: int
     """When it was written, in microseconds since 1970; what was written since is not deleted."""
     reason: str
+    version: str = ""
+    """The store's own mark of what was listed, where it has one; nothing else is deleted."""
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="end", forbid_unknown_fields=True):
@@ -79,7 +81,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="en
 
 _Line = Header | RepositoryLine | FindingLine | Deletion | End
 
-# Every text in it was built by the layout grammar, none of whose characters needs escaping in JSON.
+# Every text in it but the version was built by the layout grammar, none of whose characters needs escaping in JSON.
 _DELETIONS: Final = """
     SELECT concat('{"record":"delete","kind":"', kind, '","repository":',
         CASE WHEN name IS NULL THEN 'null' ELSE '"' || name || '"' END,
@@ -87,7 +89,9 @@ _DELETIONS: Final = """
         CASE WHEN digest IS NULL THEN 'null'
             ELSE '"' || CASE octet_length(digest) WHEN 32 THEN 'sha256:' WHEN 48 THEN 'sha384:' ELSE 'sha512:' END
                 || lower(hex(digest)) || '"' END,
-        ',"bytes":', bytes, ',"modified":', epoch_us(modified), ',"reason":"', reason, '"}', chr(10))
+        ',"bytes":', bytes, ',"modified":', epoch_us(modified),
+        CASE WHEN version IS NULL THEN '' ELSE ',"version":' || CAST(to_json(version) AS VARCHAR) END,
+        ',"reason":"', reason, '"}', chr(10))
     FROM condemned LEFT JOIN repositories ON repositories.id = condemned.repository
     ORDER BY step, key
 """

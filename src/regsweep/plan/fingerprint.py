@@ -23,6 +23,9 @@ def fingerprint(inventory: Inventory, *, into: str) -> None:
     Links that stand in `condemned`, with the same modification time, do not count. The number is the exclusive or of
     DuckDB's hashes, whatever order a store lists its links in; it guards against accidents and races, not against
     forgery, and is the same for one version of DuckDB only.
+
+    `condemned` does not say which revision a signature is of. So one that is kept does not count either, if another
+    revision's goes that has the same blob and, to the microsecond, the same time: should it vanish, nobody notices.
     """
     links = " UNION ALL ".join(
         f"SELECT {ORDER.index(kind)} AS step, * FROM ({query})"  # noqa: S608 - words of this module alone

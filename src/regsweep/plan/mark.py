@@ -9,25 +9,53 @@ from typing import Final
 
 from regsweep.inventory.database import Inventory
 from regsweep.plan.options import Options, Untagged
-from regsweep.registry.manifest import Role
+from regsweep.registry.manifest import Kind, Role
 
-SUBJECT_TAG: Final = "^sha256-([0-9a-f]{64})(\\.(sig|att|sbom))?$"
-"""Tags that say whose they are: cosign's (`sha256-<hex>.sig`, `.att`, `.sbom`) and OCI's referrers tag schema. Under
-`--untagged delete` they live as long as `<hex>` is kept in any repository, for cosign can store signatures apart."""
+_SUBJECT_TAG: Final = r"^sha256-([0-9a-f]{64})(\.sig|\.att|\.sbom)?$"
+"""Tags that may say whose they are: cosign's (`sha256-<hex>.sig`, `.att`, `.sbom`) and OCI's referrers tag schema.
 
+Under `--untagged delete` they live as long as `<hex>` is kept in any repository, for cosign can store signatures apart.
+"""
 _SUBJECT: Final = int(Role.SUBJECT)
+
+_DAMAGED: Final = f"""
+    WITH RECURSIVE linked AS (
+        SELECT repository, digest FROM revisions UNION ALL SELECT repository, digest FROM layer_links
+    ), named AS (
+        SELECT repository, digest FROM revisions UNION ALL SELECT repository, digest FROM tags
+    ), above AS (
+        SELECT repository, digest, digest AS manifest
+        FROM (FROM named UNION ALL SELECT repository, digest FROM layer_links)
+        SEMI JOIN (FROM manifests WHERE problem IS NOT NULL) USING (digest)
+        UNION
+        SELECT above.repository, above.digest, reference.manifest
+        FROM above JOIN manifest_references reference ON reference.digest = above.manifest
+            AND reference.role IN ({int(Role.CHILD)}, {int(Role.OTHER)})
+        SEMI JOIN linked ON linked.repository = above.repository AND linked.digest = reference.manifest
+    )
+    SELECT DISTINCT repository, digest FROM above SEMI JOIN named
+        ON named.repository = above.repository AND named.digest = above.manifest
+"""  # noqa: S608 - numbers of this package alone
+"""Of the damaged manifests those that a revision or a tag names, or an index below one lists, in the same repository.
+
+To all other links it is a layer, whatever it may be elsewhere.
+"""
 
 
 def mark(inventory: Inventory, options: Options, *, now: datetime) -> None:
-    """Fill the tables `frozen`, `servable`, `reached`, `needed`, `unneeded_links` and `marked`.
+    """Fill the tables `damaged_manifests`, `frozen`, `servable`, `reached`, `needed` and `marked`.
 
-    Afterwards `frozen` has the repositories in which nothing is deleted, `servable` each (repository, digest) that can
-    be served as a manifest, `reached` those of them that are kept, `needed` each (repository, digest) that the
-    manifests reached there refer to, `unneeded_links` the layer links that go, and `marked` each digest whose blob is
-    kept.
+    Afterwards `damaged_manifests` has each (repository, digest) that should be a manifest and cannot be understood,
+    `frozen` the repositories in which nothing is deleted, `servable` each (repository, digest) that can be served as a
+    manifest, `reached` those of them that are kept, `needed` each (repository, digest) that the manifests reached
+    there refer to, and `marked` each digest whose blob is kept.
+
+    Two more are for `condemn`, which drops them: `subject_tags` has the tags that are about another image,
+    `unneeded_links` the layer links that go.
     """
     cutoffs = options.cutoffs(now)
     _freeze(inventory)
+    _find_subjects(inventory)
     _reach(inventory, options, cutoffs["cutoff"])
     _need(inventory)
     _keep_links(inventory, cutoffs["cutoff"])
@@ -35,14 +63,16 @@ def mark(inventory: Inventory, options: Options, *, now: datetime) -> None:
 
 
 def _freeze(inventory: Inventory) -> None:
+    inventory.execute("CREATE TABLE damaged_manifests (repository INTEGER, digest BLOB)")
+    # Nearly always there is none, and nothing to search all the links for.
+    if inventory.row("SELECT count(problem) FROM manifests")[0]:
+        inventory.execute(f"INSERT INTO damaged_manifests {_DAMAGED}")
     inventory.execute(
         """
         CREATE TABLE frozen AS
         SELECT DISTINCT repository FROM damage WHERE repository IS NOT NULL
         UNION
-        SELECT repository FROM (
-            SELECT repository, digest FROM revisions UNION ALL SELECT repository, digest FROM tags
-        ) SEMI JOIN (FROM manifests WHERE problem IS NOT NULL) USING (digest)
+        SELECT repository FROM damaged_manifests
         """
     )
     # What can be served as a manifest at all, by a revision's link or, as 2.x does, by a layer's. A damaged one counts:
@@ -57,13 +87,29 @@ def _freeze(inventory: Inventory) -> None:
     )
 
 
+def _find_subjects(inventory: Inventory) -> None:
+    # Referrers stand at an index; anybody may give their image such a name. cosign's suffixes are cosign's alone. A tag
+    # that cannot be served is about nothing: it dangles.
+    inventory.execute(
+        f"""
+        CREATE TABLE subject_tags AS
+        SELECT repository, tag, digest, unhex(regexp_extract(tag, $pattern, 1)) AS subject
+        FROM tags SEMI JOIN servable USING (repository, digest) JOIN manifests USING (digest)
+        WHERE regexp_matches(tag, $pattern) AND (
+            regexp_extract(tag, $pattern, 2) <> '' OR kind IS NULL OR kind IN ('{Kind.INDEX}', '{Kind.UNKNOWN}')
+        )
+        """,  # noqa: S608 - words of this package alone
+        {"pattern": _SUBJECT_TAG},
+    )
+
+
 def _reach(inventory: Inventory, options: Options, cutoff: datetime) -> None:
     keep = options.untagged is Untagged.KEEP
     inventory.execute(
         f"""
         CREATE TABLE reached AS
         SELECT repository, digest FROM servable SEMI JOIN (
-            SELECT repository, digest FROM tags {"" if keep else "WHERE NOT regexp_matches(tag, $subject_tag)"}
+            SELECT repository, digest FROM tags {"" if keep else "ANTI JOIN subject_tags USING (repository, tag)"}
             UNION ALL
             SELECT repository, digest FROM revisions {"" if keep else "WHERE modified > $cutoff"}
             UNION ALL
@@ -80,7 +126,7 @@ def _reach(inventory: Inventory, options: Options, cutoff: datetime) -> None:
             SELECT repository, digest FROM tags SEMI JOIN frozen USING (repository)
         ) USING (repository, digest)
         """,  # noqa: S608 - words of this function alone
-        {"cutoff": cutoff} if keep else {"cutoff": cutoff, "subject_tag": SUBJECT_TAG},
+        {"cutoff": cutoff},
     )
     if inventory.row("SELECT (SELECT count(*) FROM reached) < (SELECT count(*) FROM servable)")[0]:
         _follow(inventory)
@@ -103,14 +149,6 @@ def _follow(inventory: Inventory) -> None:
         JOIN manifest_references reference ON reference.manifest = referrer.digest AND reference.role = {_SUBJECT}
         """  # noqa: S608 - a number of this module
     )
-    inventory.execute(
-        """
-        CREATE TABLE subject_tags AS
-        SELECT repository, unhex(regexp_extract(tag, $subject_tag, 1)) AS subject, digest
-        FROM tags SEMI JOIN servable USING (repository, digest) WHERE regexp_matches(tag, $subject_tag)
-        """,
-        {"subject_tag": SUBJECT_TAG},
-    )
     inventory.execute("CREATE TABLE frontier AS FROM reached")
     while inventory.row("SELECT count(*) FROM frontier")[0]:
         inventory.execute(
@@ -126,7 +164,7 @@ def _follow(inventory: Inventory) -> None:
             """
         )
         inventory.execute("INSERT INTO reached FROM frontier")
-    for table in ("frontier", "edges", "subject_tags"):
+    for table in ("frontier", "edges"):
         inventory.execute(f"DROP TABLE {table}")
 
 
@@ -147,7 +185,7 @@ def _keep_links(inventory: Inventory, cutoff: datetime) -> None:
     inventory.execute(
         """
         CREATE TABLE unneeded_links AS
-        SELECT repository, digest, target, modified FROM layer_links
+        SELECT repository, digest, target, modified, version FROM layer_links
         ANTI JOIN needed USING (repository, digest)
         ANTI JOIN reached USING (repository, digest)
         ANTI JOIN frozen USING (repository)

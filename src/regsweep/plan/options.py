@@ -17,6 +17,21 @@ class Untagged(StrEnum):
     DELETE = "delete"
 
 
+class Brake(StrEnum):
+    """What is refused unless it is allowed by name; see brakes.py."""
+
+    DATABASE = "database"
+    """The registry keeps its books in a database (GitLab)."""
+    CACHE = "cache"
+    """The registry is a pull-through cache: its untagged content is wanted."""
+    NO_TAGS = "no-tags"
+    """Untagged revisions are to go, and there is not one tag (Harbor keeps its own), or not one would be left."""
+    NOTHING_KEPT = "nothing-kept"
+    """Something is to go, and not one blob is in use."""
+    MISSING_MANIFESTS = "missing-manifests"
+    """So many revisions are to go because their manifest's blob is missing that a part of the storage may be."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """The choices that decide what is condemned."""
@@ -29,7 +44,7 @@ class Options:
     max_delete: float = 0.9
     """The largest share of the blobs that a plan may delete."""
     allow: frozenset[str] = frozenset()
-    """The brakes released by name; see brakes.py."""
+    """The brakes released, by their names."""
 
     def document(self) -> dict[str, Value]:
         """The options as they stand in plans and reports: ages in seconds."""

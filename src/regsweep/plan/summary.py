@@ -214,9 +214,8 @@ def findings(inventory: Inventory) -> Iterator[Finding]:
         FROM damage LEFT JOIN repositories ON repositories.id = damage.repository
         UNION ALL
         SELECT 'damaged-manifest', name, {link_blob("digest")}, problem, 1
-        FROM (SELECT repository, digest FROM revisions UNION SELECT repository, digest FROM tags) holder
-        JOIN manifests USING (digest) JOIN repositories ON repositories.id = holder.repository
-        WHERE problem IS NOT NULL
+        FROM damaged_manifests JOIN manifests USING (digest)
+        JOIN repositories ON repositories.id = damaged_manifests.repository
         UNION ALL
         SELECT 'missing-manifest', name, min({link_blob("digest")}),
             'a revision is linked whose manifest is not in the storage', count(*)

@@ -6,7 +6,7 @@ from typing import Final
 
 from regsweep.plan.kinds import DIRECTORY
 from regsweep.plan.summary import Amount, Finding, Repository
-from regsweep.registry.layout import Kind
+from regsweep.registry.layout import Kind, printable
 from regsweep.report.document import Report
 
 _REPOSITORIES: Final = 20
@@ -61,7 +61,11 @@ def _heading(report: Report) -> str:
     options = report.options
     untagged = "untagged revisions go" if options["untagged"] == "delete" else "untagged revisions are kept"
     ages = f"nothing younger than {_age(options['min_age'])} goes, uploads after {_age(options['upload_age'])}"
-    return f"Storage  {report.store}\nScanned  {report.created:%Y-%m-%d %H:%M:%S %Z}\nRules    {untagged}; {ages}\n"
+    return (
+        f"Storage  {printable(report.store)}\n"
+        f"Scanned  {report.created:%Y-%m-%d %H:%M:%S %Z}\n"
+        f"Rules    {untagged}; {ages}\n"
+    )
 
 
 def _age(seconds: object) -> str:
@@ -152,7 +156,8 @@ def _conclusion(report: Report, *, next_step: bool) -> str:
         return "Nothing to delete.\n"
     if report.plan is None or not next_step:
         return ""
-    return f"Next: put the registry into read-only mode, then\n  regsweep apply {report.plan} --registry URL\n"
+    plan = printable(report.plan)
+    return f"Next: put the registry into read-only mode, then\n  regsweep apply {plan} --registry URL\n"
 
 
 def _table(rows: Sequence[Sequence[str]], *, left: Iterable[int]) -> str:

@@ -25,8 +25,11 @@ class Page:
     modified: Sequence[int]
     """Modification time of each, in microseconds since 1970."""
     contents: Sequence[bytes | None] | None = None
-    """What each holds, where the listing proves it or came by it anyway; else it is read where it matters. Of content
-    longer than any link's, the beginning."""
+    """What each holds, where the listing proves it or came by it anyway, or `None` for those that it does not prove:
+    they are read. Of content longer than any link's, the beginning. A listing that proves nothing at all has no such
+    column, and only what matters most is read."""
+    versions: Sequence[str] | None = None
+    """The store's own mark of each as it is now, by which it deletes nothing else; an ETag, a generation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +39,8 @@ class Target:
     key: str
     size: int
     modified: int
+    version: str = ""
+    """As in `Page.versions`; empty where the listing gave none."""
 
 
 class Result(StrEnum):
@@ -62,14 +67,28 @@ class Scope(StrEnum):
 
     ALL = "all"
     LINKS = "links"
-    """Only `repositories/`, without uploads."""
+    """Only `repositories/`; uploads may be left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How a store may be worked with, whatever its driver."""
+
+    cross_mounts: bool = False
+    """Whether a filesystem's mount points may be crossed."""
 
 
 class Lists(Protocol):
     """A store whose keys can be listed, in shards that are listed independently of each other."""
 
+    lanes: int
+    """How many shards are worth listing at the same time in one process; one where nothing waits for a network."""
+
     def shards(self, scope: Scope) -> Iterator[str]:
-        """Name prefixes which together cover every key in the scope, each key once."""
+        """Name shards which together cover every key in the scope, each key once.
+
+        Each is the beginning of its keys, but for a `*` or `=` at its end, which is the adapter's own affair.
+        """
         ...
 
     def pages(self, shard: str) -> Iterator[Page]:
