@@ -30,6 +30,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(home),
         "TMPDIR": str(home),
+        "XDG_CACHE_HOME": str(home.parent / f"{home.name}.cache"),
         "LC_ALL": "C.UTF-8",
     } | more
 

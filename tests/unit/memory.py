@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from typing import Self
 
 from regsweep.inventory.database import Inventory, create
 from regsweep.inventory.progress import Progress
@@ -55,7 +56,7 @@ class MemoryStore:
     _locks: int = 0
 
     @classmethod
-    def of(cls, tree: Tree) -> "MemoryStore":
+    def of(cls, tree: Tree) -> Self:
         """Hold what a tree holds."""
         store = cls()
         for key in sorted(tree.keys()):

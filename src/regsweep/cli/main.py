@@ -99,6 +99,8 @@ def plan_command(  # noqa: PLR0913 - one parameter for each option
     allow: o.AllowOption = None,
     output: o.Output = None,
     inventory: o.Inventory = None,
+    cache: o.Cache = None,
+    no_cache: o.NoCache = False,  # noqa: FBT002 - as the flag is typed
     memory: o.Memory = None,
     cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
     form: o.FormatOption = o.Format.TEXT,
@@ -110,7 +112,13 @@ def plan_command(  # noqa: PLR0913 - one parameter for each option
     report, refused = planning.make_plan(
         sources.open_source(sources.Source(store=store, config=config, access=Access(cross_mounts=cross_mounts))),
         _rules(untagged, delete_untagged, min_age, upload_age, max_delete, allow),
-        planning.Places(output=output, inventory=inventory, memory=values.memory(memory), write=True),
+        planning.Places(
+            output=output,
+            inventory=inventory,
+            memory=values.memory(memory),
+            write=True,
+            cache=planning.cache_at(cache, wanted=not no_cache),
+        ),
         progress.progress(quiet=quiet),
     )
     planning.show(report, form)
@@ -172,6 +180,8 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
     output: o.Output = None,
     journal: o.Journal = None,
     inventory: o.Inventory = None,
+    cache: o.Cache = None,
+    no_cache: o.NoCache = False,  # noqa: FBT002 - as above
     break_lock: o.BreakLock = False,  # noqa: FBT002 - as above
     memory: o.Memory = None,
     cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
@@ -194,7 +204,12 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
         sources.open_source(sources.Source(store=store, config=config, access=Access(cross_mounts=cross_mounts))),
         _rules(untagged, delete_untagged, min_age, upload_age, max_delete, allow),
         planning.Places(
-            output=output, inventory=inventory, memory=values.memory(memory), write=not dry_run, journal=journal
+            output=output,
+            inventory=inventory,
+            memory=values.memory(memory),
+            write=not dry_run,
+            journal=journal,
+            cache=planning.cache_at(cache, wanted=not no_cache),
         ),
         shown,
     )

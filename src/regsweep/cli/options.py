@@ -50,6 +50,16 @@ PlanConfig = Annotated[
         help="The config.yml that the plan was made with, where the storage's credentials stand in it.",
     ),
 ]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        metavar="DIR",
+        show_default="~/.cache/regsweep",
+        help="Where what was read of manifests is kept for the next run.",
+    ),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Read every manifest, and keep nothing.")]
 UntaggedOption = Annotated[
     Untagged | None,
     typer.Option(

@@ -1,5 +1,6 @@
 """Make plans: the part of `plan` and `prune` that touches storage."""
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 from regsweep.apply.journal import beside, unfinished
 from regsweep.cli.options import Format
 from regsweep.cli.sources import Opened
-from regsweep.cli.streams import result
+from regsweep.cli.streams import message, result
 from regsweep.errors import RefusedError, UsageError
+from regsweep.inventory.cache import Cache, CacheError, default_folder
 from regsweep.inventory.database import create
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.scan import begin, scan
@@ -31,6 +33,20 @@ class Places:
     """Whether a plan is to be written at all."""
     journal: Path | None = None
     """Where the plan's journal will be, if not beside it."""
+    cache: Cache | None = None
+    """What earlier runs have learned of manifests."""
+
+
+def cache_at(folder: Path | None, *, wanted: bool) -> Cache | None:
+    """The cache in a folder, or where this user's caches are.
+
+    Raises:
+        UsageError: a folder is named, and none is wanted.
+    """
+    if folder and not wanted:
+        raise UsageError("--cache and --no-cache contradict each other", hint="give one of them")
+    place = folder or default_folder(os.environ)
+    return Cache(place) if wanted and place else None
 
 
 def make_plan(
@@ -59,8 +75,13 @@ def make_plan(
             memory=places.memory,
             facts={"store": opened.store.url, "scanned": now.isoformat(), "options": options.document()},
         ) as inventory:
-            scan(begun, workers, inventory, progress)
+            scan(begun, workers, inventory, progress, places.cache)
             workers.close()
+            if places.cache:
+                try:
+                    places.cache.save(inventory)
+                except CacheError as error:
+                    message(f"warning: {error.message}", error.hint)
             totals = decide(inventory, options, progress, now=now)
             header = file.header(opened.store.url, options, inventory, totals, created=now)
             refused = _refusal(totals, options)

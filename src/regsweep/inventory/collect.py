@@ -61,7 +61,7 @@ def collect_manifests(store: Source, digests: Sequence[str]) -> Rows:
 
 
 def collect_maybe_manifests(store: Source, digests: Sequence[str]) -> Rows:
-    """As `collect_manifests`, for blobs that need not be manifests: those that are none give no row.
+    """As `collect_manifests`, for blobs that need not be manifests: those that are none are told to be none.
 
     One whose bytes are not those of its digest is damaged all the same: nobody can tell any more what it was.
     """
@@ -91,6 +91,8 @@ def _collect_manifests(store: Source, digests: Sequence[str], *, certain: bool) 
         except MalformedError as error:
             if certain or not _is_intact(content, digest):
                 rows.add(schema.MANIFESTS, digest, None, None, error.detail)
+            else:
+                rows.add(schema.NO_MANIFESTS, digest)
             continue
         read.append(digest)
         kinds.append(found.kind)

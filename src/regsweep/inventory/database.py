@@ -72,6 +72,10 @@ class Inventory:
         """Run a statement for its effect."""
         self._connection.execute(statement, parameters or None)
 
+    def export(self, query: str, path: Path) -> None:
+        """Write what a query gives to a Parquet file."""
+        self._connection.sql(query).write_parquet(str(path), compression="zstd")
+
     def rows(self, query: str, parameters: Parameters = ()) -> Iterator[tuple[object, ...]]:
         """Run a query and stream its rows."""
         for batch in self.batches(query, parameters):

@@ -1,11 +1,18 @@
 """Scan a store into an inventory: list every shard, then fetch each manifest once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
 from regsweep.inventory import schema
-from regsweep.inventory.collect import chunks, collect_manifests, collect_maybe_manifests, collect_shards
+from regsweep.inventory.cache import Cache
+from regsweep.inventory.collect import (
+    Source,
+    chunks,
+    collect_manifests,
+    collect_maybe_manifests,
+    collect_shards,
+)
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.rows import Rows
@@ -17,6 +24,7 @@ _SHARDS_PER_TASK: Final = 4
 """Handing a task to a worker takes as long as listing a small shard."""
 _MANIFESTS_PER_TASK: Final = 500
 
+_REVISIONS: Final = "SELECT DISTINCT digest FROM revisions"
 # distribution 2.x serves a manifest also where only `_layers` links it (its registry/storage/registry.go gives the
 # manifest store both link paths; seen with 2.8.2). So a tag may lead there.
 _TAGGED: Final = """
@@ -81,8 +89,8 @@ def take(listing: Listing, inventory: Inventory, progress: Progress) -> None:
     inventory.flush()
 
 
-def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress) -> None:
-    """Take in all that a store holds.
+def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress, cache: Cache | None = None) -> None:
+    """Take in all that a store holds; of manifests that `cache` knows, what stands there.
 
     When this returns, every shard was listed to its end and every revision's manifest was read, or is known to be
     missing by the store's own word.
@@ -94,22 +102,32 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
     _take(begun.links, inventory, progress, "listing links")
     blobs = _begin(begun.blobs, begun.lanes, workers)
     inventory.flush()
-    digests = _digests(inventory, "SELECT DISTINCT digest FROM revisions")
-    manifests = workers.run(collect_manifests, chunks(digests, _MANIFESTS_PER_TASK))
+    if cache:
+        cache.load(inventory)
+    digests = _digests(inventory, f"{_REVISIONS} ANTI JOIN known USING (digest)" if cache else _REVISIONS)
+    manifests = _read(collect_manifests, digests, workers)
     _take(blobs, inventory, progress, "listing blobs")
     with progress.stage("reading manifests", unit="manifests", total=len(digests)) as bar:
         for task, rows in manifests:
             inventory.add(rows)
             bar.advance(len(task))
     inventory.flush()
-    for _, rows in workers.run(collect_manifests, chunks(_digests(inventory, _TAGGED), _MANIFESTS_PER_TASK)):
-        inventory.add(rows)
-    inventory.flush()
-    while digests := _digests(inventory, _MAYBE_MANIFESTS):
+    if cache:
+        cache.take(inventory, _REVISIONS)
+        # Of a blob that was known and is another by now, or came while the blobs were listed.
+        _take_manifests(
+            f"{_REVISIONS} SEMI JOIN blobs USING (digest) ANTI JOIN manifests USING (digest)", workers, inventory
+        )
+        cache.take(inventory, _TAGGED)
+    _take_manifests(_TAGGED, workers, inventory)
+    while left := _digests(inventory, _MAYBE_MANIFESTS):
         tried = Rows()
-        tried.extend(schema.TRIED, digests)
+        tried.extend(schema.TRIED, left)
         inventory.add(tried)
-        for _, rows in workers.run(collect_maybe_manifests, chunks(digests, _MANIFESTS_PER_TASK)):
+        if cache:
+            cache.take(inventory, _MAYBE_MANIFESTS)
+            left = _digests(inventory, f"{_MAYBE_MANIFESTS} ANTI JOIN no_manifests USING (digest)")
+        for _, rows in _read(collect_maybe_manifests, left, workers):
             inventory.add(rows)
         inventory.flush()
 
@@ -119,6 +137,19 @@ def _begin(shards: list[str], lanes: int, workers: Workers) -> Listing:
     share = -(-len(shards) // workers.processes)
     size = max(1, min(max(lanes, _SHARDS_PER_TASK), share))
     return Listing(len(shards), workers.run(collect_shards, chunks(shards, size)))
+
+
+def _take_manifests(query: str, workers: Workers, inventory: Inventory) -> None:
+    for _, rows in _read(collect_manifests, _digests(inventory, query), workers):
+        inventory.add(rows)
+    inventory.flush()
+
+
+def _read(
+    work: Callable[[Source, Sequence[str]], Rows], digests: list[str], workers: Workers
+) -> Iterator[tuple[Sequence[str], Rows]]:
+    share = -(-len(digests) // workers.processes)
+    return workers.run(work, chunks(digests, max(1, min(_MANIFESTS_PER_TASK, share))))
 
 
 def _take(listing: Listing, inventory: Inventory, progress: Progress, name: str) -> None:

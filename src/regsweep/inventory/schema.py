@@ -130,6 +130,7 @@ MANIFEST_REFERENCES: Final = Table(
     (("manifest", Type.DIGEST), ("digest", Type.DIGEST), ("bytes", Type.INTEGER), ("role", Type.INTEGER)),
 )
 TRIED: Final = Table("tried", (("digest", Type.DIGEST),))
+NO_MANIFESTS: Final = Table("no_manifests", (("digest", Type.DIGEST),))
 
 TABLES: Final = (
     BLOBS,
@@ -146,4 +147,5 @@ TABLES: Final = (
     MANIFESTS,
     MANIFEST_REFERENCES,
     TRIED,
+    NO_MANIFESTS,
 )
