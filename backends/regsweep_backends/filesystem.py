@@ -11,7 +11,7 @@ from pathlib import Path
 
 from regsweep.errors import NotFoundError, StorageError, UsageError
 from regsweep.registry.layout import BASE, LOCK
-from regsweep.storage.ports import Access, Held, Outcome, Page, Result, Scope, Target
+from regsweep.storage.ports import Access, Held, Outcome, Page, Request, Result, Scope, Target
 from regsweep_backends import _walk
 from regsweep_backends._descriptors import Handle, entered, refuse_climbing, translate
 from regsweep_backends._spread import spread
@@ -45,9 +45,11 @@ class FilesystemStore:
 
     batch = _BATCH
     lanes = 1
+    deletions_in_request = 1
 
     def __init__(self, root: str, *, cross_mounts: bool) -> None:
         self.url = root
+        self.requests: Mapping[Request, int] = {}
         self._cross_mounts = cross_mounts
         try:
             self._top = Handle.root(f"{root}/{BASE}", cross_mounts=cross_mounts)
@@ -60,6 +62,9 @@ class FilesystemStore:
     def close(self) -> None:
         """Close the handle of the tree; the store cannot be used afterwards."""
         self._top.__exit__()
+
+    def divide(self, processes: int) -> None:
+        """See `Lists.divide`."""
 
     def shards(self, scope: Scope) -> Iterator[str]:
         """See `Lists.shards`."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import resource
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from regsweep.inventory.workers import Workers, cores
 from regsweep.plan import file
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options, Untagged
-from regsweep.storage.ports import Page, Scope
+from regsweep.storage.ports import Page, Request, Scope
 from tests.benchmarks.measure import tell
 
 _REPOSITORIES = 1_000
@@ -77,11 +77,15 @@ class _MadeUp:
     lanes = 1
 
     def __init__(self) -> None:
+        self.requests: Mapping[Request, int] = {}
         self._manifests = {
             hashlib.sha256(_manifest(repository, image)).digest(): (repository, image)
             for repository in range(_REPOSITORIES)
             for image in range(_IMAGES)
         }
+
+    def divide(self, processes: int) -> None:
+        """Share nothing."""
 
     def shards(self, _scope: Scope) -> Iterator[str]:
         for repository in range(_REPOSITORIES):

@@ -41,6 +41,7 @@ class Scene:
     journal: Path
     stop: StopRequest = field(default_factory=lambda: StopRequest(lambda _: None))
     progress: Progress = SILENT
+    time_limit: float | None = None
 
     def run(self, *, holds: int = 1_000_000, batch: int = 3, break_lock: bool = False) -> None:
         self.store.batch = batch
@@ -55,6 +56,7 @@ class Scene:
                 progress=self.progress,
                 stop=self.stop,
                 break_lock=break_lock,
+                time_limit=self.time_limit,
             ).run()
 
     def stopped(self, match: str, *, holds: int = 1_000_000, batch: int = 3) -> StoppedError:

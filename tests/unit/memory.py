@@ -1,6 +1,6 @@
 """A store in memory, which notes what is asked of it, and plans made from it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from regsweep.plan.make import decide
 from regsweep.plan.options import Options, Untagged
 from regsweep.plan.summary import Totals
 from regsweep.registry.layout import BASE
-from regsweep.storage.ports import Held, Outcome, Page, Result, Scope, Target
+from regsweep.storage.ports import Held, Outcome, Page, Request, Result, Scope, Target
 from tests.trees import Tree
 
 DELETE = Options(untagged=Untagged.DELETE)
@@ -49,6 +49,8 @@ class MemoryStore:
     before_delete: Callable[[list[str]], None] | None = None
     batch: int = 1000
     lanes: int = 1
+    requests: Mapping[Request, int] = field(default_factory=dict)
+    deletions_in_request: int = 1
     versioned: bool = False
     """Whether it marks what it lists, as an object store does: by the first letters of the content's hash."""
     url: str = "memory"
@@ -66,6 +68,9 @@ class MemoryStore:
             if folder.is_dir() and not any(folder.iterdir()):
                 store.empty_directories.append(f"{folder.relative_to(tree.base).as_posix()}/")
         return store
+
+    def divide(self, processes: int) -> None:
+        """See `Lists.divide`."""
 
     def shards(self, scope: Scope) -> Iterator[str]:
         """See `Lists.shards`."""

@@ -1,5 +1,6 @@
 """Carry a plan out, in its order, batch by batch."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, islice
@@ -49,6 +50,9 @@ class Executor:
     memory: str | None = None
     """DuckDB's memory limit."""
     break_lock: bool = False
+    time_limit: float | None = None
+    """Seconds after which no other batch begins."""
+    _began: float = field(default_factory=time.monotonic, init=False)
     _at: int = field(default=0, init=False)
     """The number of the next deletion."""
     _emptied: set[str] = field(default_factory=set, init=False)
@@ -132,6 +136,8 @@ class Executor:
 
     def _go_on(self, lock: Lock) -> None:
         """Look before each batch whether there may be a next one."""
+        if self.time_limit is not None and time.monotonic() - self._began > self.time_limit:
+            raise StoppedError("the time limit is reached", hint=RESUME)
         lock.check()
         try:
             self.proof.check()

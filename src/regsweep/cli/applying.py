@@ -58,7 +58,9 @@ class Manner:
     """The registry's own configuration, if it takes one to open the store."""
     break_lock: bool
     memory: str | None
-    cross_mounts: bool
+    access: Access
+    time_limit: float | None
+    """Seconds that deleting may take."""
     form: Format
     resume: str = RESUME
     """What to do to resume a run that stopped."""
@@ -90,7 +92,7 @@ def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
             _tell(plan, journal, manner.form, already=True)
             return
         proof = guard.proof()
-        store = open_again(plan.header.store, manner.config, Access(cross_mounts=manner.cross_mounts))
+        store = open_again(plan.header.store, manner.config, manner.access)
         stop = StopRequest(message)
         try:
             with stop.listening(), Workers(store, cores()) as workers:
@@ -104,6 +106,7 @@ def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
                     stop=stop,
                     memory=manner.memory,
                     break_lock=manner.break_lock,
+                    time_limit=manner.time_limit,
                 ).run()
             _tell(plan, journal, manner.form, already=False)
         except KeyboardInterrupt:

@@ -96,28 +96,38 @@ def plan_command(  # noqa: PLR0913 - one parameter for each option
     min_age: o.MinAge = _DAY,
     upload_age: o.UploadAge = _WEEK,
     max_delete: o.MaxDelete = _MOST,
+    largest_first: o.LargestFirst = False,  # noqa: FBT002 - as the flag is typed
     allow: o.AllowOption = None,
     output: o.Output = None,
     inventory: o.Inventory = None,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,  # noqa: FBT002 - as the flag is typed
+    prices: o.Prices = None,
     memory: o.Memory = None,
+    concurrency: o.Concurrency = None,
+    rate: o.Rate = None,
     cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
     form: o.FormatOption = o.Format.TEXT,
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
 ) -> None:
     """Show what would be deleted and why, and write it to a plan. Deletes nothing."""
     from regsweep.cli import planning, progress, sources  # noqa: PLC0415 - see the module's docstring
+    from regsweep.plan.cost import parse_prices  # noqa: PLC0415 - as above
 
     report, refused = planning.make_plan(
-        sources.open_source(sources.Source(store=store, config=config, access=Access(cross_mounts=cross_mounts))),
-        _rules(untagged, delete_untagged, min_age, upload_age, max_delete, allow),
+        sources.open_source(
+            sources.Source(
+                store=store, config=config, access=Access(cross_mounts=cross_mounts, concurrency=concurrency, rate=rate)
+            )
+        ),
+        _rules(untagged, delete_untagged, min_age, upload_age, max_delete, largest_first, allow),
         planning.Places(
             output=output,
             inventory=inventory,
             memory=values.memory(memory),
             write=True,
             cache=planning.cache_at(cache, wanted=not no_cache),
+            prices=parse_prices(prices),
         ),
         progress.progress(quiet=quiet),
     )
@@ -135,8 +145,11 @@ def apply_command(  # noqa: PLR0913 - one parameter for each option
     registry_user: o.RegistryUser = None,
     registry_ca: o.RegistryCa = None,
     journal: o.Journal = None,
+    time_limit: o.TimeLimit = None,
     break_lock: o.BreakLock = False,  # noqa: FBT002 - as above
     memory: o.Memory = None,
+    concurrency: o.Concurrency = None,
+    rate: o.Rate = None,
     cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
     form: o.FormatOption = o.Format.TEXT,
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
@@ -154,7 +167,8 @@ def apply_command(  # noqa: PLR0913 - one parameter for each option
             config=config,
             break_lock=break_lock,
             memory=values.memory(memory),
-            cross_mounts=cross_mounts,
+            access=Access(cross_mounts=cross_mounts, concurrency=concurrency, rate=rate),
+            time_limit=values.limit(time_limit, "--time-limit"),
             form=form,
         ),
         progress.progress(quiet=quiet),
@@ -174,6 +188,7 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
     min_age: o.MinAge = _DAY,
     upload_age: o.UploadAge = _WEEK,
     max_delete: o.MaxDelete = _MOST,
+    largest_first: o.LargestFirst = False,  # noqa: FBT002 - as the flag is typed
     allow: o.AllowOption = None,
     yes: o.Yes = False,  # noqa: FBT002 - as above
     dry_run: o.DryRun = False,  # noqa: FBT002 - as above
@@ -182,14 +197,19 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
     inventory: o.Inventory = None,
     cache: o.Cache = None,
     no_cache: o.NoCache = False,  # noqa: FBT002 - as above
+    prices: o.Prices = None,
+    time_limit: o.TimeLimit = None,
     break_lock: o.BreakLock = False,  # noqa: FBT002 - as above
     memory: o.Memory = None,
+    concurrency: o.Concurrency = None,
+    rate: o.Rate = None,
     cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
     form: o.FormatOption = o.Format.TEXT,
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
 ) -> None:
     """Plan, show, ask, then apply."""
     from regsweep.cli import applying, planning, progress, sources  # noqa: PLC0415 - see the module's docstring
+    from regsweep.plan.cost import parse_prices  # noqa: PLC0415 - as above
 
     guard = applying.Guard(
         registries=registry or [], stopped=registry_stopped, user=registry_user, authorities=registry_ca
@@ -201,8 +221,12 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
         guard.proof().check()
     shown = progress.progress(quiet=quiet)
     report, refused = planning.make_plan(
-        sources.open_source(sources.Source(store=store, config=config, access=Access(cross_mounts=cross_mounts))),
-        _rules(untagged, delete_untagged, min_age, upload_age, max_delete, allow),
+        sources.open_source(
+            sources.Source(
+                store=store, config=config, access=Access(cross_mounts=cross_mounts, concurrency=concurrency, rate=rate)
+            )
+        ),
+        _rules(untagged, delete_untagged, min_age, upload_age, max_delete, largest_first, allow),
         planning.Places(
             output=output,
             inventory=inventory,
@@ -210,6 +234,7 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
             write=not dry_run,
             journal=journal,
             cache=planning.cache_at(cache, wanted=not no_cache),
+            prices=parse_prices(prices),
         ),
         shown,
     )
@@ -228,7 +253,8 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
             config=config,
             break_lock=break_lock,
             memory=values.memory(memory),
-            cross_mounts=cross_mounts,
+            access=Access(cross_mounts=cross_mounts, concurrency=concurrency, rate=rate),
+            time_limit=values.limit(time_limit, "--time-limit"),
             form=form,
             resume=f"regsweep apply {report.plan} resumes it, with the options that prove the registry read-only"
             + (" and the same --config" if config else ""),
@@ -243,6 +269,7 @@ def _rules(  # noqa: PLR0913 - one parameter for each option
     min_age: str,
     upload_age: str,
     max_delete: str,
+    largest_first: bool,  # noqa: FBT001 - as the flag is typed
     allow: list[o.Allow] | None,
 ) -> Options:
     if delete_untagged and untagged is Untagged.KEEP:
@@ -252,6 +279,7 @@ def _rules(  # noqa: PLR0913 - one parameter for each option
         min_age=values.age(min_age, "--min-age"),
         upload_age=values.age(upload_age, "--upload-age"),
         max_delete=values.share(max_delete, "--max-delete"),
+        largest_first=largest_first,
         allow=frozenset(brake.value for brake in allow or ()),
     )
 

@@ -41,6 +41,55 @@ Config = Annotated[
         "variables of the environment override it as they do for the registry.",
     ),
 ]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrency",
+        min=1,
+        max=1024,
+        show_default="32",
+        help="Requests to an object store that may be under way at once.",
+        rich_help_panel=_RUN,
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--rate",
+        min=0.1,
+        show_default="as many as it bears",
+        help="Requests to an object store in a second.",
+        rich_help_panel=_RUN,
+    ),
+]
+TimeLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--time-limit",
+        metavar="TIME",
+        show_default=False,
+        help="Stop deleting after that time, such as 2h, at the end of a batch; apply resumes.",
+        rich_help_panel=_RUN,
+    ),
+]
+Prices = Annotated[
+    str | None,
+    typer.Option(
+        "--prices",
+        metavar="PRICES",
+        show_default="the provider's list prices",
+        help="Dollars for a thousand requests, such as list=0.005,read=0.0004,write=0.005.",
+        rich_help_panel=_RUN,
+    ),
+]
+LargestFirst = Annotated[
+    bool,
+    typer.Option(
+        "--largest-first",
+        help="Delete the largest blobs first, for a window that may be too short.",
+        rich_help_panel=_RULES,
+    ),
+]
 PlanConfig = Annotated[
     Path | None,
     typer.Option(
@@ -57,9 +106,12 @@ Cache = Annotated[
         metavar="DIR",
         show_default="~/.cache/regsweep",
         help="Where what was read of manifests is kept for the next run.",
+        rich_help_panel=_RUN,
     ),
 ]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Read every manifest, and keep nothing.")]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Read every manifest, and keep nothing.", rich_help_panel=_RUN)
+]
 UntaggedOption = Annotated[
     Untagged | None,
     typer.Option(

@@ -1,6 +1,7 @@
 """Make plans: the part of `plan` and `prune` that touches storage."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +17,12 @@ from regsweep.inventory.progress import Progress
 from regsweep.inventory.scan import begin, scan
 from regsweep.inventory.workers import Workers, cores
 from regsweep.plan import brakes, file, summary
+from regsweep.plan.cost import cost
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options
 from regsweep.report.document import Report, as_json, report
 from regsweep.report.text import as_text
+from regsweep.storage.ports import Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,8 @@ class Places:
     """Whether a plan is to be written at all."""
     journal: Path | None = None
     """Where the plan's journal will be, if not beside it."""
+    prices: Mapping[Request, float] | None = None
+    """Dollars for a thousand requests; `None` for list prices."""
     cache: Cache | None = None
     """What earlier runs have learned of manifests."""
 
@@ -83,7 +88,8 @@ def make_plan(
                 except CacheError as error:
                     message(f"warning: {error.message}", error.hint)
             totals = decide(inventory, options, progress, now=now)
-            header = file.header(opened.store.url, options, inventory, totals, created=now)
+            spent = cost(opened.store, inventory, totals, shards=begun.links.shards, prices=places.prices)
+            header = file.header(opened.store.url, options, inventory, totals, created=now, cost=spent)
             refused = _refusal(totals, options)
             written = None
             if places.write and refused is None and (places.output or totals.condemned):

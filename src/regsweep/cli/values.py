@@ -21,6 +21,20 @@ def age(text: str, option: str) -> timedelta:
     return timedelta(seconds=float(found[1]) * _UNITS.get(found[2], 1))
 
 
+def limit(text: str | None, option: str) -> float | None:
+    """Read how long a run may take, such as `2h`, in seconds.
+
+    Raises:
+        UsageError: it is no age, or none at all.
+    """
+    if text is None:
+        return None
+    seconds = age(text, option).total_seconds()
+    if not seconds:
+        raise UsageError(f"{option} {text}: leaves no time", hint="write 90m or 2h")
+    return seconds
+
+
 def share(text: str, option: str) -> float:
     """Read a share such as `90%`, given for an option, as a number from 0 to 1.
 

@@ -131,6 +131,7 @@ MANIFEST_REFERENCES: Final = Table(
 )
 TRIED: Final = Table("tried", (("digest", Type.DIGEST),))
 NO_MANIFESTS: Final = Table("no_manifests", (("digest", Type.DIGEST),))
+REQUESTS: Final = Table("requests", (("kind", Type.TEXT), ("count", Type.INTEGER)))
 
 TABLES: Final = (
     BLOBS,
@@ -148,4 +149,5 @@ TABLES: Final = (
     MANIFEST_REFERENCES,
     TRIED,
     NO_MANIFESTS,
+    REQUESTS,
 )

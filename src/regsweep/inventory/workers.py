@@ -11,9 +11,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from itertools import islice
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeVar, cast
 
 from regsweep.errors import RegsweepError
+from regsweep.inventory import schema
 from regsweep.inventory.collect import Source
 from regsweep.inventory.rows import Rows
 
@@ -54,7 +55,7 @@ class Workers:
             context = multiprocessing.get_context("fork")
             # Not the store itself, which a fork would share: two processes in one connection mix up its answers.
             copy = pickle.dumps(self._store)
-            self._pool = ProcessPoolExecutor(self.processes, context, _begin, (copy, os.getpid()))
+            self._pool = ProcessPoolExecutor(self.processes, context, _begin, (copy, self.processes, os.getpid()))
             # The first task forks them all. Until they know what a signal means to them, none may reach them.
             before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
             try:
@@ -129,7 +130,7 @@ def _deaths_told() -> Iterator[None]:
         ) from error
 
 
-def _begin(copy: bytes, parent: int) -> None:
+def _begin(copy: bytes, processes: int, parent: int) -> None:
     global _store  # noqa: PLW0603 - a worker process serves one store all its life
     # Ctrl-C reaches a whole process group; the parent alone decides what it means. SIGTERM ends a worker, for that is
     # how the pool ends the others when one has died.
@@ -137,7 +138,8 @@ def _begin(copy: bytes, parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     _die_with(parent)
-    _store = pickle.loads(copy)  # noqa: S301 - made by this very program
+    _store = cast("Source", pickle.loads(copy))  # noqa: S301 - made by this very program
+    _store.divide(processes)
 
 
 def _die_with(parent: int) -> None:
@@ -155,4 +157,9 @@ def _die_with(parent: int) -> None:
 def _work(work: Callable[[Source, Task], Rows], task: Task) -> Rows:
     if _store is None:
         raise RegsweepError("a worker was not given its store")
-    return work(_store, task)
+    before = dict(_store.requests)
+    rows = work(_store, task)
+    for kind, count in _store.requests.items():
+        if sent := count - before.get(kind, 0):
+            rows.add(schema.REQUESTS, kind, sent)
+    return rows

@@ -14,6 +14,7 @@ import msgspec
 from regsweep.errors import UNREADABLE, RegsweepError, UsageError
 from regsweep.inventory.database import Inventory
 from regsweep.plan import summary
+from regsweep.plan.cost import Cost
 from regsweep.plan.kinds import DIRECTORY, ORDER
 from regsweep.plan.options import Options, Value
 from regsweep.plan.summary import Blob, Finding, Repository, Totals
@@ -41,6 +42,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=
     options: dict[str, Value]
     totals: Totals
     largest: list[Blob]
+    cost: Cost | None = None
+    """Of an object store: the requests that this plan took, and those that it will take."""
 
 
 class RepositoryLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="repository"):
@@ -83,7 +86,7 @@ _Line = Header | RepositoryLine | FindingLine | Deletion | End
 
 # Every text in it but the version was built by the layout grammar, none of whose characters needs escaping in JSON.
 _DELETIONS: Final = """
-    SELECT concat('{"record":"delete","kind":"', kind, '","repository":',
+    SELECT concat('{{"record":"delete","kind":"', kind, '","repository":',
         CASE WHEN name IS NULL THEN 'null' ELSE '"' || name || '"' END,
         ',"tag":"', tag, '","key":"', key, '","digest":',
         CASE WHEN digest IS NULL THEN 'null'
@@ -91,9 +94,9 @@ _DELETIONS: Final = """
                 || lower(hex(digest)) || '"' END,
         ',"bytes":', bytes, ',"modified":', epoch_us(modified),
         CASE WHEN version IS NULL THEN '' ELSE ',"version":' || CAST(to_json(version) AS VARCHAR) END,
-        ',"reason":"', reason, '"}', chr(10))
+        ',"reason":"', reason, '"}}', chr(10))
     FROM condemned LEFT JOIN repositories ON repositories.id = condemned.repository
-    ORDER BY step, key
+    ORDER BY step, {order}key
 """
 
 
@@ -145,7 +148,9 @@ def _write(file: BinaryIO, inventory: Inventory, header: Header) -> None:
     for finding in summary.findings(inventory):
         put(encode(FindingLine(finding=finding)) + b"\n")
     deletions = 0
-    for batch in inventory.batches(_DELETIONS):
+    # What is not a blob keeps its order: a link is as large as another.
+    order = f"CASE WHEN kind = '{Kind.BLOB}' THEN -bytes END, " if header.options.get("largest_first") else ""
+    for batch in inventory.batches(_DELETIONS.format(order=order)):
         put("".join(str(line) for (line,) in batch).encode())
         deletions += len(batch)
     file.write(encode(End(deletions=deletions, sha256=checksum.hexdigest())) + b"\n")
@@ -228,7 +233,15 @@ def _changed(path: Path) -> UsageError:
     return UsageError(f"{path}: was changed after it was written", hint="make a new plan: regsweep plan ...")
 
 
-def header(store: str, options: Options, inventory: Inventory, totals: Totals, *, created: datetime) -> Header:
+def header(  # noqa: PLR0913 - a header has as many parts
+    store: str,
+    options: Options,
+    inventory: Inventory,
+    totals: Totals,
+    *,
+    created: datetime,
+    cost: Cost | None = None,
+) -> Header:
     """The first line of a plan, which is also the first part of a report."""
     from importlib.metadata import version  # noqa: PLC0415 - costs more than all else here, and only plans need it
 
@@ -241,6 +254,7 @@ def header(store: str, options: Options, inventory: Inventory, totals: Totals, *
         options=options.document(),
         totals=totals,
         largest=summary.largest(inventory),
+        cost=cost,
     )
 
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 _BEGINNING: Final = datetime(1900, 1, 1)  # noqa: DTZ001 - compared with what is in UTC without saying so
-Value = str | float | list[str]
+Value = str | float | bool | list[str]
 """What an option may be in a document."""
 
 
@@ -43,6 +43,8 @@ class Options:
     """An upload is abandoned when it began longer ago than this."""
     max_delete: float = 0.9
     """The largest share of the blobs that a plan may delete."""
+    largest_first: bool = False
+    """Whether blobs go the largest first, so that a window that is too short frees the most."""
     allow: frozenset[str] = frozenset()
     """The brakes released, by their names."""
 
@@ -53,6 +55,7 @@ class Options:
             "min_age": self.min_age.total_seconds(),
             "upload_age": self.upload_age.total_seconds(),
             "max_delete": self.max_delete,
+            "largest_first": self.largest_first,
             "allow": sorted(self.allow),
         }
 

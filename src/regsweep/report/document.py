@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from regsweep.plan.cost import Cost
 from regsweep.plan.file import Header
 from regsweep.plan.options import Value
 from regsweep.plan.summary import Blob, Finding, Repository, Totals
@@ -22,6 +23,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=
     options: dict[str, Value]
     totals: Totals
     largest: list[Blob]
+    cost: Cost | None = None
+    """Of an object store: the requests that this plan took, and those that it will take."""
     repositories: list[Repository]
     findings: list[Finding]
     plan: str | None
@@ -47,6 +50,7 @@ def report(
         options=header.options,
         totals=header.totals,
         largest=header.largest,
+        cost=header.cost,
         repositories=repositories,
         findings=findings,
         plan=plan,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
+from regsweep.plan.cost import Cost
 from regsweep.plan.kinds import DIRECTORY
 from regsweep.plan.summary import Amount, Finding, Repository
 from regsweep.registry.layout import Kind, printable
@@ -49,6 +50,7 @@ def as_text(report: Report, *, next_step: bool = True) -> str:
     parts = [
         _heading(report),
         _totals(report),
+        _cost(report.cost),
         _repositories(report.repositories),
         _largest(report),
         _findings(report.findings),
@@ -66,6 +68,17 @@ def _heading(report: Report) -> str:
         f"Scanned  {report.created:%Y-%m-%d %H:%M:%S %Z}\n"
         f"Rules    {untagged}; {ages}\n"
     )
+
+
+def _cost(cost: Cost | None) -> str:
+    if cost is None:
+        return ""
+    rows = [["requests", "list", "read", "write", "delete", "cost"]]
+    for name, requests in (("this plan", cost.taken), ("applying it, about", cost.to_come)):
+        counts = (requests.list, requests.read, requests.write, requests.delete)
+        dollars = "" if requests.dollars is None else f"${requests.dollars:.4f}"
+        rows.append([name, *(f"{count:,}" for count in counts), dollars])
+    return _table(rows, left=[0]) + (f"at the list prices of {cost.prices}\n" if cost.prices else "")
 
 
 def _age(seconds: object) -> str:

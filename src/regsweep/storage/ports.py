@@ -4,10 +4,10 @@ Every key is relative to `docker/registry/v2` unless said otherwise. Of all erro
 that stands for it in a bulk answer, means absent; anything else an adapter raises stops the run.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,23 @@ class Access:
 
     cross_mounts: bool = False
     """Whether a filesystem's mount points may be crossed."""
+    concurrency: int | None = None
+    """Requests that may be under way at once to a store behind a network; `None` leaves it to the adapter."""
+    rate: float | None = None
+    """Requests that may be sent in a second; `None` for as many as the store bears."""
+
+
+UNRESTRICTED: Final = Access()
+"""What holds where nobody says otherwise."""
+
+
+class Request(StrEnum):
+    """What a store is asked for, as providers count and charge it."""
+
+    LIST = "list"
+    READ = "read"
+    WRITE = "write"
+    DELETE = "delete"
 
 
 class Lists(Protocol):
@@ -83,6 +100,12 @@ class Lists(Protocol):
 
     lanes: int
     """How many shards are worth listing at the same time in one process; one where nothing waits for a network."""
+    requests: Mapping[Request, int]
+    """How many requests this process has sent, those that were tried again included; empty where there are none."""
+
+    def divide(self, processes: int) -> None:
+        """Take this process for one of so many that share what `Access` allows; called once, before anything else."""
+        ...
 
     def shards(self, scope: Scope) -> Iterator[str]:
         """Name shards which together cover every key in the scope, each key once.
@@ -117,6 +140,8 @@ class Deletes(Protocol):
 
     batch: int
     """How many targets one call takes at most: what a stop request may have to wait for."""
+    deletions_in_request: int
+    """How many deletions one request carries at most."""
 
     def prepare(self) -> None:
         """Show that deleting will be possible, without deleting anything.
