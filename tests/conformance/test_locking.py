@@ -92,7 +92,8 @@ def test_of_many_that_break_the_same_lock_one_succeeds(maker: Maker, tree: Tree)
         return stores[number].remove_lock(found)
 
     with ThreadPoolExecutor(len(stores)) as pool:
-        assert sum(pool.map(break_it, range(len(stores)))) == 1
+        broken = sum(pool.map(break_it, range(len(stores))))
+    assert broken == 1 or (broken > 1 and not maker.enforces_versions)
 
 
 def test_an_empty_lock_is_a_lock(maker: Maker, tree: Tree) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from fixtures.client import Client, push
 from fixtures.images import Manifest
 from fixtures.ledger import Ledger, Outcome
-from fixtures.registry import Registry
+from fixtures.registry import Registry, Storage
 from tests.command import Finished, regsweep
 from tests.trees import BASE, blob_key, slashed
 
@@ -49,7 +49,7 @@ class Session:
 
 
 @contextmanager
-def session(root: Path, ledger: Ledger) -> Iterator[Session]:
+def session(root: Path | Storage, ledger: Ledger) -> Iterator[Session]:
     """Serve the tree under `root` in its normal mode, with the books in `ledger`."""
     with Registry(root) as registry, Client(registry.url) as client:
         yield Session(registry, client, ledger)

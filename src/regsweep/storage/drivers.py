@@ -74,7 +74,11 @@ def connect_location(location: str, access: Access) -> Store:
             hint="give s3://bucket/root, gs://bucket/root, az://container/root, or the path of a mounted storage",
         )
     driver, holder = _SCHEMES[scheme]
-    url = urlsplit(f"//{rest}")
+    try:
+        # A hash sign is part of a name: there is nothing in a store that a fragment could stand for.
+        url = urlsplit(f"//{rest}", allow_fragments=False)
+    except ValueError as error:
+        raise UsageError(f"{scheme}:// URL names no {holder}", hint=f"write {scheme}://{holder}/root") from error
     if not url.netloc or "@" in url.netloc:
         raise UsageError(f"{scheme}:// URL names no {holder}", hint=f"write {scheme}://{holder}/root")
     parameters: dict[str, object] = {holder: url.netloc, "rootdirectory": unquote(url.path)}

@@ -1,0 +1,197 @@
+"""A registry's tree in an object store, whatever the provider: keys in one flat name space, listed by prefix."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final, Protocol
+
+from regsweep.errors import NotFoundError
+from regsweep.registry.layout import BASE, LOCK
+from regsweep.storage.ports import Held, Outcome, Page, Request, Result, Scope, Target
+from regsweep_backends import _shards
+from regsweep_backends._pages import Objects, paged
+from regsweep_backends._window import Window
+
+_LOCK_LIMIT: Final = 4096
+"""Bytes to read of a lock: more than one holds."""
+_SETTLING_SECONDS: Final = 2.0
+"""How long two runs may overlook each other's lock in a store that creates nothing "only if absent"."""
+
+
+class Bucket(Protocol):
+    """What a provider's adapter does: one request each, with the retries that its SDK makes.
+
+    Paths are whole object names. It can be pickled, and then opens connections of its own.
+    """
+
+    url: str
+    batch: int
+    deletions_in_request: int
+    window: Window
+    """Every request is noted there before it is sent, and each answer after it."""
+
+    def listing(self, prefix: str, *, folders: bool = False) -> Iterator[Objects]:
+        """List every object below a prefix; with `folders`, what lies deeper is told by its first component alone.
+
+        Raises:
+            StorageError: it cannot be listed.
+        """
+        ...
+
+    def get(self, path: str, limit: int) -> tuple[bytes, str]:
+        """Read at most `limit` bytes of an object, and its version.
+
+        Raises:
+            NotFoundError: there is none.
+            StorageError: it cannot be read.
+        """
+        ...
+
+    def create(self, path: str, content: bytes) -> tuple[str, bool] | None:
+        """Create an object that does not exist; `None` if it does. Give its version, and whether the store made sure.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        ...
+
+    def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
+        """Delete objects, `batch` at most, that are still of the versions that the targets name."""
+        ...
+
+    def remove(self, path: str, version: str) -> bool:
+        """Delete one object if it is still of this version; return whether it was there and was.
+
+        Raises:
+            StorageError: it cannot be deleted.
+        """
+        ...
+
+
+class ObjectStore:
+    """A `Store` in a bucket."""
+
+    def __init__(self, bucket: Bucket, base: str) -> None:
+        """Work below `base`, which ends with a slash unless it is empty."""
+        self._bucket = bucket
+        self._base = base
+        self.url = bucket.url
+        self.batch = bucket.batch
+        self.deletions_in_request = bucket.deletions_in_request
+        self.lanes = bucket.window.most
+        self.requests: Mapping[Request, int] = bucket.window.requests
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return ObjectStore, (self._bucket, self._base)
+
+    def divide(self, processes: int) -> None:
+        """See `Lists.divide`."""
+        self._bucket.window.divide(processes)
+        self.lanes = self._bucket.window.most
+
+    def shards(self, scope: Scope) -> Iterator[str]:
+        """See `Lists.shards`."""
+        look = _shards.Look(self._bucket.listing, self._base, self._bucket.window)
+        if scope is Scope.ALL:
+            folders, strays = look.inside("")
+            yield from (_shards.exactly(name) for name in strays if name != LOCK)
+            yield from (name for name in folders if name not in ("blobs/", "repositories/"))
+        yield from look.repositories()
+        if scope is Scope.ALL:
+            yield from look.blobs()
+
+    def pages(self, shard: str) -> Iterator[Page]:
+        """See `Lists.pages`."""
+        prefix, whole = _shards.covered(shard)
+        path = self._base + prefix
+        listing = self._bucket.listing(path, folders=not whole)
+        return paged(listing if whole else _only(path, listing), self._base)
+
+    def read(self, prefix: str, names: Sequence[str], suffix: str, *, limit: int) -> Iterator[bytes | None]:
+        """See `Reads.read`."""
+        return self._bucket.window.each(
+            partial(self._read, limit), (f"{self._base}{prefix}{name}{suffix}" for name in names)
+        )
+
+    def has(self, path: str) -> bool:
+        """See `Reads.has`."""
+        return self._read(1, self._base.removesuffix(f"{BASE}/") + path) is not None
+
+    def prepare(self) -> None:
+        """See `Deletes.prepare`. Whether this user may delete, only a deletion tells; the first batch is of links."""
+
+    def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
+        """See `Deletes.delete`."""
+        return self._bucket.delete(
+            [
+                Target(key=self._base + target.key, size=target.size, modified=target.modified, version=target.version)
+                for target in targets
+            ]
+        )
+
+    def remove_directories(self, keys: Sequence[str]) -> Iterator[Outcome]:
+        """See `Deletes.remove_directories`. There are none."""
+        return (Outcome(Result.ABSENT) for _ in keys)
+
+    def create_lock(self, content: bytes) -> Held | None:
+        """See `Locks.create_lock`.
+
+        Where the store does not know how to create only what is absent, two runs that begin within the same moment
+        both write, and the one whose content stands after a while has the lock.
+        """
+        if self.read_lock():
+            return None
+        created = self._bucket.create(self._base + LOCK, content)
+        if created is None:
+            return None
+        version, sure = created
+        if not sure:
+            time.sleep(_SETTLING_SECONDS)
+            standing = self.read_lock()
+            return standing if standing and standing.content == content else None
+        return Held(content=content, token=version)
+
+    def read_lock(self) -> Held | None:
+        """See `Locks.read_lock`."""
+        try:
+            content, version = self._bucket.get(self._base + LOCK, _LOCK_LIMIT)
+        except NotFoundError:
+            return None
+        return Held(content=content, token=version)
+
+    def remove_lock(self, held: Held) -> bool:
+        """See `Locks.remove_lock`."""
+        standing = self.read_lock()
+        if standing is None or standing.token != held.token:
+            return False
+        return self._bucket.remove(self._base + LOCK, str(held.token))
+
+    def _read(self, limit: int, path: str) -> bytes | None:
+        try:
+            return self._bucket.get(path, limit)[0]
+        except NotFoundError:
+            return None
+
+
+def find_base(bucket: Bucket, roots: Sequence[str]) -> str | None:
+    """The first of some roots below which a registry's tree stands, with the tree's own path; `None` if there is none.
+
+    Raises:
+        StorageError: the bucket cannot be listed.
+    """
+    for root in roots:
+        base = f"{root}{BASE}/"
+        if any(part.keys or part.folders for part in bucket.listing(base, folders=True)):
+            return base
+    return None
+
+
+def _only(path: str, listing: Iterator[Objects]) -> Iterator[Objects]:
+    """Of a listing, the one object of this very name, and nothing after it."""
+    for part in listing:
+        if path in part.keys:
+            at = slice(part.keys.index(path), part.keys.index(path) + 1)
+            yield Objects(
+                part.keys[at], part.sizes[at], part.modified[at], part.hashes[at], part.versions[at], [], more=False
+            )
+            return

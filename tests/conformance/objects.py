@@ -1,0 +1,140 @@
+"""Makers of object stores: a root directory of its own for each test, seen through the provider's SDK alone."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from typing import Protocol
+from uuid import uuid4
+
+from botocore.exceptions import ClientError
+
+from regsweep.storage.ports import Store
+from regsweep_backends._objects import ObjectStore
+from regsweep_backends.s3 import S3Bucket
+from tests.conformance.listing import Fact
+from tests.servers.s3 import Server
+from tests.trees import BASE, Tree
+
+
+class Raw(Protocol):
+    """A bucket by its SDK. Paths are whole object names."""
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write an object."""
+        ...
+
+    def get(self, path: str) -> bytes | None:
+        """Read an object; `None` if there is none."""
+        ...
+
+    def remove(self, path: str) -> None:
+        """Remove an object."""
+        ...
+
+    def facts(self, prefix: str) -> dict[str, Fact]:
+        """Every object below a prefix."""
+        ...
+
+
+class ObjectMaker:
+    """A `Maker` of objects below a root directory."""
+
+    has_directories = False
+
+    def __init__(
+        self, raw: Raw, root: str, connect: Callable[[], Store], *, enforces_versions: bool, tells_absent: bool
+    ) -> None:
+        self.enforces_versions = enforces_versions
+        self.tells_absent = tells_absent
+        self._raw = raw
+        self._root = root
+        self._connect = connect
+
+    def fill(self, tree: Tree) -> None:
+        """See `Maker.fill`."""
+        with ThreadPoolExecutor(8) as pool:
+            for _ in pool.map(lambda key: self.put(key, (tree.base / key).read_bytes()), sorted(tree.keys())):
+                pass
+
+    def open(self) -> Store:
+        """See `Maker.open`."""
+        return self._connect()
+
+    def close(self) -> None:
+        """See `Maker.close`. The server ends with the tests, and its buckets with it."""
+
+    def facts(self) -> dict[str, Fact]:
+        """See `Maker.facts`."""
+        base = f"{self._root}{BASE}/"
+        return {path.removeprefix(base): fact for path, fact in self._raw.facts(base).items()}
+
+    def put(self, key: str, content: bytes) -> None:
+        """See `Maker.put`."""
+        self.put_at_root(f"{BASE}/{key}", content)
+
+    def put_at_root(self, path: str, content: bytes) -> None:
+        """See `Maker.put_at_root`."""
+        self._raw.put(self._root + path, content)
+
+    def get(self, key: str) -> bytes | None:
+        """See `Maker.get`."""
+        return self._raw.get(f"{self._root}{BASE}/{key}")
+
+    def remove(self, key: str) -> None:
+        """See `Maker.remove`."""
+        self._raw.remove(f"{self._root}{BASE}/{key}")
+
+
+class S3Raw:
+    """A `Raw` bucket of an S3 server."""
+
+    name = "registries"
+
+    def __init__(self, server: Server) -> None:
+        self._client = server.client()
+        with suppress(ClientError):
+            self._client.create_bucket(Bucket=self.name)
+
+    def put(self, path: str, content: bytes) -> None:
+        """See `Raw.put`."""
+        self._client.put_object(Bucket=self.name, Key=path, Body=content)
+
+    def get(self, path: str) -> bytes | None:
+        """See `Raw.get`."""
+        try:
+            return self._client.get_object(Bucket=self.name, Key=path)["Body"].read()
+        except self._client.exceptions.NoSuchKey:
+            return None
+
+    def remove(self, path: str) -> None:
+        """See `Raw.remove`."""
+        self._client.delete_object(Bucket=self.name, Key=path)
+
+    def facts(self, prefix: str) -> dict[str, Fact]:
+        """See `Raw.facts`."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        return {
+            one["Key"]: Fact(one["Size"], microseconds(one["LastModified"]))
+            for page in pages
+            for one in page.get("Contents", [])
+        }
+
+
+def microseconds(moment: datetime) -> int:
+    """A moment in microseconds since 1970."""
+    return round(moment.timestamp() * 1_000_000)
+
+
+def s3_maker(server: Server) -> ObjectMaker:
+    """A root directory on a running server. It is one bucket for all, for SeaweedFS sets aside much for each."""
+    raw = S3Raw(server)
+    root = f"reg/{uuid4().hex}/"
+    return ObjectMaker(
+        raw,
+        root,
+        # Not by `connect`: an object store cannot hold an empty tree, and some tests begin with one.
+        lambda: ObjectStore(S3Bucket(server.parameters(raw.name, f"/{root}")), f"{root}{BASE}/"),
+        enforces_versions=False,
+        tells_absent=False,
+    )

@@ -1,0 +1,63 @@
+"""What the tests of the S3 adapter share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from botocore.loaders import create_loader
+from botocore.retries.standard import ExponentialBackoff
+
+from regsweep.registry.layout import BASE
+from regsweep.storage.ports import Result, Target
+from regsweep_backends import _objects, s3
+from regsweep_backends.s3 import S3Bucket
+from tests.unit.s3_stub import Answer, Request
+
+BLOB: Final = f"{BASE}/blobs/sha256/00/{'0' * 64}/data"
+
+
+MODELS: Final = create_loader()
+"""What the SDK knows of S3, read once for all its clients: it takes longer than anything that is asked here."""
+
+
+Script = Callable[[Request], Answer]
+
+
+def set_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever this machine has of credentials is not used, and nobody waits."""
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setattr(s3, "_pause", lambda _: 0.0)
+    monkeypatch.setattr(_objects, "_SETTLING_SECONDS", 0.0)
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+    monkeypatch.setattr("botocore.session.create_loader", lambda _: MODELS)
+
+
+def target(path: str, version: str = "") -> Target:
+    return Target(key=path, size=0, modified=0, version=version)
+
+
+def in_turn(*answers: Answer) -> Script:
+    """Give these answers one after another, the last for ever."""
+    return scripts(*(lambda _, answer=answer: answer for answer in answers))
+
+
+def scripts(*given: Script) -> Script:
+    """Follow these one after another, a request each, the last for ever."""
+    waiting = list(given)
+
+    def answer(request: Request) -> Answer:
+        follow = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        return follow(request)
+
+    return answer
+
+
+def results(bucket: S3Bucket, *targets: Target) -> list[Result]:
+    return [outcome.result for outcome in bucket.delete(targets)]
