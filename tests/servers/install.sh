@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Installs the servers and clients that the tests of a real registry use: Debian's docker-registry and skopeo.
-# Says nothing and changes nothing when they are there.
+# Installs the servers and clients that the tests use and pip does not bring: Debian's docker-registry and skopeo, and
+# Azurite from npm, below build/. Says nothing and changes nothing when they are there.
 set -euo pipefail
 
 readonly policy=/usr/sbin/policy-rc.d
+readonly azurite_version=3.35.0 # later ones need a newer Node.js than Debian 12 has
+azurite=$(dirname "$(readlink -f "$0")")/../../build/azurite
+readonly azurite
 log=
 
 fail() {
@@ -32,20 +35,23 @@ missing=()
 for package in docker-registry skopeo; do
   installed "$package" || missing+=("$package")
 done
-[[ ${#missing[@]} -gt 0 ]] || exit 0
-
-[[ $EUID -eq 0 ]] || fail "run it as root: ${missing[*]} must be installed"
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
 
 trap clean_up EXIT
 log=$(mktemp)
-# Without a policy the package starts a registry on every address, port 5000, while it is being installed.
-if [[ ! -e "$policy" ]]; then
-  printf '#!/bin/sh\nexit 101\n' >"$policy"
-  own_policy=yes
-  chmod 755 "$policy"
+
+if [[ ${#missing[@]} -gt 0 ]]; then
+  [[ $EUID -eq 0 ]] || fail "run it as root: ${missing[*]} must be installed"
+  # Without a policy the package starts a registry on every address, port 5000, while it is being installed.
+  if [[ ! -e "$policy" ]]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    own_policy=yes
+    chmod 755 "$policy"
+  fi
+  apt update
+  apt install --yes --no-install-recommends "${missing[@]}"
 fi
-apt update
-apt install --yes --no-install-recommends "${missing[@]}"
 
 # A registry that was there before is its owner's affair; the one that just came is for tests alone.
 if [[ " ${missing[*]} " == *" docker-registry "* ]]; then
@@ -55,4 +61,10 @@ if [[ " ${missing[*]} " == *" docker-registry "* ]]; then
     service docker-registry stop >"$log" 2>&1 || true # not started is what is wanted
     update-rc.d docker-registry disable >"$log" 2>&1 || fail "cannot disable the service: $(tail -n 1 "$log")"
   fi
+fi
+
+if ! grep -qs "\"version\": \"$azurite_version\"" "$azurite/node_modules/azurite/package.json"; then
+  mkdir -p "$azurite"
+  npm install --prefix "$azurite" --no-save --no-audit --no-fund --no-update-notifier --ignore-scripts --loglevel=error \
+    "azurite@$azurite_version" >"$log" 2>&1 || fail "npm cannot install Azurite: $(head -n 1 "$log")"
 fi
