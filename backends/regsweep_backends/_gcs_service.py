@@ -120,6 +120,12 @@ class Service:
         self.window.answered()
         return answer
 
+    def close(self) -> None:
+        """Close the connections; the next request opens others."""
+        if "_connection" in vars(self):
+            self._connection[0].close()
+            del self._connection
+
     @cached_property
     def _connection(self) -> tuple[AuthorizedSession, str]:
         """A session, and the address of the service. Made when first used: each process has its own."""

@@ -67,6 +67,10 @@ class Bucket(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Close the connections; the next request opens others."""
+        ...
+
 
 class ObjectStore:
     """A `Store` in a bucket."""
@@ -83,6 +87,11 @@ class ObjectStore:
 
     def __reduce__(self) -> tuple[object, ...]:
         return ObjectStore, (self._bucket, self._base)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._bucket.window.close()
+        self._bucket.close()
 
     def divide(self, processes: int) -> None:
         """See `Lists.divide`."""

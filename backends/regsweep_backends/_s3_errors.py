@@ -58,7 +58,7 @@ def translate(error: ClientError | BotoCoreError, *, key: str, bucket: str) -> S
                 key=key,
                 hint="name the authority's certificates in AWS_CA_BUNDLE, or set skipverify",
             )
-        case exceptions.ConnectionError():
+        case exceptions.ConnectionError() | exceptions.ConnectionClosedError() | exceptions.ReadTimeoutError():
             return StorageError(f"{bucket}: cannot be reached: {words}", key=key, hint="see regionendpoint and secure")
         case _:
             return StorageError(f"{key or bucket}: {words}", key=key)

@@ -99,6 +99,12 @@ class Window:
                 if not future.cancelled():
                     future.exception()
 
+    def close(self) -> None:
+        """End the threads that `each` used."""
+        if "_threads" in vars(self):
+            self._threads.shutdown()
+            del self._threads
+
     @cached_property
     def _threads(self) -> ThreadPoolExecutor:
         # Made when first used: by then each process has a store of its own.

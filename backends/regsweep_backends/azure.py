@@ -114,10 +114,13 @@ class AzureBucket:
         """See `Bucket.listing`. Neither snapshots nor earlier versions nor deleted blobs are objects."""
         marker = ""
         while True:
+            before = marker
             objects, marker = self._asked(partial(self._page, prefix, marker, folders=folders), prefix, Request.LIST)
             yield objects
             if not marker:
                 return
+            if marker == before:
+                raise StorageError(f"{self._where}: does not say how its listing goes on", key=prefix)
 
     def get(self, path: str, limit: int) -> tuple[bytes, str]:
         """See `Bucket.get`."""
@@ -156,16 +159,23 @@ class AzureBucket:
         if not self._batches:
             yield from self.window.each(self._delete_one, targets)
             return
-        requests = [targets[at : at + _REQUEST] for at in range(0, len(targets), _REQUEST)]
-        for request, errors in zip(requests, self.window.each(self._delete_batch, requests), strict=True):
+        parts = [targets[at : at + _REQUEST] for at in range(0, len(targets), _REQUEST)]
+        for part, errors in zip(parts, self.window.each(self._delete_batch, parts), strict=True):
             if errors is None:
                 self._batches = False
-                yield from self.window.each(self._delete_one, request)
+                yield from self.window.each(self._delete_one, part)
             else:
                 yield from self.window.each(self._outcome, errors)
 
+    def close(self) -> None:
+        """See `Bucket.close`."""
+        if "_client" in vars(self):
+            self._client.close()
+            del self._client
+
     @cached_property
     def _client(self) -> "ContainerClient":
+        # Made when first used: each process has its own. Threads that list and threads that read share its connections.
         return self._account.client(self._name, 2 * self.window.most)
 
     def _asked(self, work: Callable[[], Answer], key: str, kind: Request) -> Answer:
@@ -217,16 +227,20 @@ class AzureBucket:
         answers: list[PipelineResponse[Any, Any]] = []
         try:
             body = self._client.download_blob(path, offset=0, length=limit, raw_response_hook=answers.append)
-        except ValueError:
-            # The SDK leaves an answer open that lacks a header it needs.
-            answers[-1].http_response.internal_response.close()
-            raise
+            content = body.read(limit)
         except HttpResponseError as error:
             if error.status_code != _EMPTY:
                 raise
-            # Of nothing there is no part.
-            body = self._client.download_blob(path)
-        content = body.read(limit)
+            # Of nothing there is no part, so there should be nothing.
+            self.window.sent(Request.READ)
+            empty = self._client.get_blob_client(path).get_blob_properties()
+            if empty.size:
+                raise IncompleteReadError("it changed while it was read") from error
+            return b"", empty.etag
+        finally:
+            # The SDK leaves some open: those that it refuses, and those of which it reads nothing.
+            for answer in answers:
+                answer.http_response.internal_response.close()
         if len(content) != min(limit, body.size):
             raise IncompleteReadError(f"{len(content)} bytes of {body.size}")
         return content, body.properties.etag

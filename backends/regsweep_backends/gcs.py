@@ -26,6 +26,8 @@ _PAGE: Final = "1000"
 _FIELDS: Final = "kind,nextPageToken,prefixes,items(name,size,timeCreated,generation,md5Hash)"
 _GONE: Final = "No such object"
 """How the service's own 404 begins where it is the object that is not there."""
+_NO_BUCKET: Final = "The specified bucket does not exist"
+"""How it begins where it is the bucket."""
 
 
 class _Item(msgspec.Struct, rename="camel", gc=False):
@@ -142,10 +144,14 @@ class GcsBucket:
                 return None
         else:
             created = self._generation(answer, path)
-        again = self._insert(path, content)
-        if again.status == HTTPStatus.PRECONDITION_FAILED:
-            return created, True
-        return self._generation(again, path), False
+        try:
+            again = self._insert(path, content)
+            if again.status == HTTPStatus.PRECONDITION_FAILED:
+                return created, True
+            return self._generation(again, path), False
+        except StorageError:
+            # It was created, and must not be left behind.
+            return created, False
 
     def remove(self, path: str, version: str) -> bool:
         """See `Bucket.remove`."""
@@ -157,6 +163,10 @@ class GcsBucket:
     def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         """See `Bucket.delete`."""
         return self.window.each(self._delete_one, targets)
+
+    def close(self) -> None:
+        """See `Bucket.close`."""
+        self._service.close()
 
     def _list(self, query: Mapping[str, str], prefix: str) -> tuple[Objects, str]:
         """A part of a listing, and the token of the next; empty where there is none."""
@@ -220,6 +230,8 @@ class GcsBucket:
         """The error for an answer about one object; of a 404 that does not tell, it finds out what is not there."""
         if answer.status != HTTPStatus.NOT_FOUND:
             return refused(answer.status, answer.said, key=path, bucket=self._where)
+        if answer.said.startswith(_NO_BUCKET):
+            return no_bucket(key=path, bucket=self._where)
         if not answer.said.startswith(_GONE):
             self._list({"prefix": path, "maxResults": "1", "fields": _FIELDS}, path)
         return NotFoundError(f"{path}: not found", key=path)

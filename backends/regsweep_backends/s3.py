@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import (
         DeleteObjectRequestTypeDef,
+        GetObjectOutputTypeDef,
         ListObjectsV2OutputTypeDef,
         ObjectIdentifierTypeDef,
         PutObjectRequestTypeDef,
@@ -147,7 +148,7 @@ class S3Bucket:
             except (ClientError, BotoCoreError) as error:
                 raise translate(error, key=path, bucket=self._where) from error
             try:
-                content = _read(answer["Body"], limit)
+                content = _read(answer, limit)
             except BotoCoreError as error:
                 # The SDK tries again only until the answer begins.
                 if attempt == ATTEMPTS:
@@ -211,6 +212,12 @@ class S3Bucket:
                 return iter(outcomes)
             self._batches = False
         return self.window.each(self._delete_one, targets)
+
+    def close(self) -> None:
+        """See `Bucket.close`."""
+        if "_client" in vars(self):
+            self._client.close()
+            del self._client
 
     @cached_property
     def _client(self) -> "S3Client":
@@ -303,15 +310,19 @@ class S3Bucket:
             self.window.answered()
 
 
-def _read(body: "StreamingBody", limit: int) -> bytes:
+def _read(answer: "GetObjectOutputTypeDef", limit: int) -> bytes:
     """Read at most `limit` bytes of an answer, and close it.
 
     Raises:
-        BotoCoreError: it is shorter than was announced.
+        BotoCoreError: it is shorter than was announced, or nothing tells how long it should be.
     """
+    body: StreamingBody = answer["Body"]
     parts = []
     # Not as its own context manager, which gives what lies below: that notices nothing of an answer cut off.
     with closing(body):
+        if not {"content-length", "transfer-encoding"} & answer["ResponseMetadata"]["HTTPHeaders"].keys():
+            # What was cut off among its headers looks like an answer without a body.
+            raise ResponseStreamingError(error="the answer ended among its headers")
         try:
             while limit > 0 and (part := body.read(limit)):
                 parts.append(part)

@@ -45,6 +45,10 @@ class AzureRaw:
             for blob in self._client.list_blobs(name_starts_with=prefix)
         }
 
+    def close(self) -> None:
+        """See `Raw.close`."""
+        self._client.close()
+
 
 def azure_maker(server: Server) -> ObjectMaker:
     """A root directory on a running server."""

@@ -20,7 +20,8 @@ class GcsRaw:
     """A `Raw` bucket of a Cloud Storage server."""
 
     def __init__(self, server: Server, name: str) -> None:
-        self._bucket = server.client().create_bucket(name)
+        self._client = server.client()
+        self._bucket = self._client.create_bucket(name)
 
     def put(self, path: str, content: bytes) -> None:
         """See `Raw.put`."""
@@ -44,6 +45,10 @@ class GcsRaw:
             blob.name: Fact(blob.size, microseconds(blob.time_created))
             for blob in self._bucket.list_blobs(prefix=prefix)
         }
+
+    def close(self) -> None:
+        """See `Raw.close`."""
+        self._client.close()
 
 
 def gcs_maker(server: Server, environment: pytest.MonkeyPatch) -> ObjectMaker:

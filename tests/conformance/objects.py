@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
-from regsweep.storage.ports import Store
 from regsweep_backends._objects import ObjectStore
 from regsweep_backends.s3 import S3Bucket
 from tests.conformance.listing import Fact
@@ -36,6 +35,10 @@ class Raw(Protocol):
         """Every object below a prefix."""
         ...
 
+    def close(self) -> None:
+        """Close the connections."""
+        ...
+
 
 class ObjectMaker:
     """A `Maker` of objects below a root directory."""
@@ -43,13 +46,14 @@ class ObjectMaker:
     has_directories = False
 
     def __init__(
-        self, raw: Raw, root: str, connect: Callable[[], Store], *, enforces_versions: bool, tells_absent: bool
+        self, raw: Raw, root: str, connect: Callable[[], ObjectStore], *, enforces_versions: bool, tells_absent: bool
     ) -> None:
         self.enforces_versions = enforces_versions
         self.tells_absent = tells_absent
         self._raw = raw
         self._root = root
         self._connect = connect
+        self._opened: list[ObjectStore] = []
 
     def fill(self, tree: Tree) -> None:
         """See `Maker.fill`."""
@@ -57,12 +61,17 @@ class ObjectMaker:
             for _ in pool.map(lambda key: self.put(key, (tree.base / key).read_bytes()), sorted(tree.keys())):
                 pass
 
-    def open(self) -> Store:
+    def open(self) -> ObjectStore:
         """See `Maker.open`."""
-        return self._connect()
+        store = self._connect()
+        self._opened.append(store)
+        return store
 
     def close(self) -> None:
         """See `Maker.close`. The server ends with the tests, and its buckets with it."""
+        for store in self._opened:
+            store.close()
+        self._raw.close()
 
     def facts(self) -> dict[str, Fact]:
         """See `Maker.facts`."""
@@ -119,6 +128,10 @@ class S3Raw:
             for page in pages
             for one in page.get("Contents", [])
         }
+
+    def close(self) -> None:
+        """See `Raw.close`."""
+        self._client.close()
 
 
 def microseconds(moment: datetime) -> int:

@@ -124,20 +124,22 @@ def test_content_that_comes_with_a_page_is_what_the_key_holds_from_its_beginning
 
 
 def test_directories_of_thousands_are_listed_whole(maker: Maker, tree: Tree) -> None:
-    for number in range(3_000):
+    # On a server what counts is that a listing has several parts, and that there is something to split.
+    most, many = (3_000, 1_100) if maker.has_directories else (1_050, 100)
+    for number in range(most):
         tree.layer_link("many", digest(number))
-    for number in range(1_100):
+    for number in range(many):
         tree.put(blob_key(digest(number)), b"%d" % number)
         tree.revision("many", digest(number))
         tree.tag("many", f"v{number}", digest(number))
-    for number in range(1_100):
+    for number in range(many):
         tree.layer_link(f"many/{number}", digest(number))
     maker.fill(tree)
     assert listed(maker.open()) == sorted(maker.facts().items())
 
 
 def test_one_tag_with_a_long_history_is_listed_whole(maker: Maker, tree: Tree) -> None:
-    for number in range(2_100):
+    for number in range(2_100 if maker.has_directories else 1_100):
         tree.tag_entry("a", "latest", digest(number))
     tree.tag("a", "latest", digest(0))
     maker.fill(tree)

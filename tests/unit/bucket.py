@@ -96,6 +96,9 @@ class MemoryBucket:
         del self.things[path]
         return True
 
+    def close(self) -> None:
+        """See `Bucket.close`."""
+
     def _below(self, prefix: str) -> list[str]:
         start = bisect_left(self._sorted, prefix)
         return self._sorted[start : bisect_left(self._sorted, f"{prefix}\U0010ffff", lo=start)]

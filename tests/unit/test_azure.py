@@ -287,6 +287,13 @@ def test_an_empty_object_holds_nothing(server: azurite.Server, container: Contai
     assert AzureBucket(server.parameters(container.container_name)).get("empty", 100) == (b"", made.etag)
 
 
+def test_an_object_that_was_filled_while_it_was_read_is_read_again(stub: Stub, bucket: AzureBucket) -> None:
+    filled = Answer(200, b"content", {"ETag": '"0x1"'})
+    stub.answers += [refusal(416, "InvalidRange"), filled, _content(b"content")]
+    assert bucket.get("k", 100) == (b"content", '"0x1"')
+    assert [request.method for request in stub.requests] == ["GET", "HEAD", "GET"]
+
+
 def test_only_the_beginning_that_was_asked_for_is_fetched(stub: Stub, bucket: AzureBucket) -> None:
     stub.always = lambda _: _content(b"0123")
     assert bucket.get("k", 4) == (b"0123", '"0x1"')
@@ -401,6 +408,13 @@ def test_every_page_is_listed(stub: Stub, bucket: AzureBucket) -> None:
         (["2/"], True),
         (["3/"], False),
     ]
+
+
+def test_a_listing_that_goes_round_in_circles_is_an_error(stub: Stub, bucket: AzureBucket) -> None:
+    body = b"<EnumerationResults><Blobs></Blobs><NextMarker>1</NextMarker></EnumerationResults>"
+    stub.always = lambda _: Answer(200, body, {"Content-Type": "application/xml"})
+    error = failure(list, bucket.listing(BASE))
+    assert "does not say how its listing goes on" in error.message
 
 
 def test_snapshots_and_earlier_versions_are_no_objects(server: azurite.Server, container: ContainerClient) -> None:

@@ -79,6 +79,15 @@ def test_a_second_scan_reads_no_manifest_and_finds_the_same(store: Reading, tmp_
     assert store.was_read == []
 
 
+def test_what_is_found_does_not_depend_on_when_rows_are_written(
+    store: Reading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = found(store, None)
+    monkeypatch.setattr("regsweep.inventory.database._FLUSH_ROWS", 1)
+    cache = Cache(tmp_path / "cache")
+    assert [found(store, cache), found(store, cache)] == [without, without]
+
+
 def test_a_scan_that_learns_nothing_writes_nothing(store: Reading, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     found(store, cache)

@@ -35,9 +35,10 @@ def test_a_store_can_be_opened_from_an_installed_wheel(wheel: Path, tmp_path: Pa
     code = (
         "import sys, regsweep, regsweep_backends\n"
         "from regsweep.storage.drivers import connect_location\n"
+        "from regsweep.storage.ports import Access\n"
         "assert regsweep.__file__.startswith(sys.argv[1]), regsweep.__file__\n"
         "assert regsweep_backends.__file__.startswith(sys.argv[1])\n"
-        "print(connect_location(sys.argv[2]).url)"
+        "print(connect_location(sys.argv[2], Access()).url)"
     )
     arguments = [str(tmp_path / "site"), str(tmp_path / "store")]
     done = subprocess.run(

@@ -325,5 +325,6 @@ def test_the_header_says_what_it_was_made_from(tree: Tree, tmp_path: Path) -> No
         "min_age": 86_400,
         "upload_age": 604_800,
         "max_delete": 0.9,
+        "largest_first": False,
         "allow": [],
     }

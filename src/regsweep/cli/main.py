@@ -17,7 +17,7 @@ from regsweep.cli import options as o
 from regsweep.cli import values
 from regsweep.cli.streams import confirm, message, result
 from regsweep.errors import FAILED, USAGE, RegsweepError, UsageError
-from regsweep.plan.options import Options, Untagged
+from regsweep.plan.options import Brake, Options, Untagged
 from regsweep.storage.ports import Access
 
 app = typer.Typer(
@@ -270,7 +270,7 @@ def _rules(  # noqa: PLR0913 - one parameter for each option
     upload_age: str,
     max_delete: str,
     largest_first: bool,  # noqa: FBT001 - as the flag is typed
-    allow: list[o.Allow] | None,
+    allow: list[Brake] | None,
 ) -> Options:
     if delete_untagged and untagged is Untagged.KEEP:
         raise UsageError("-m and --untagged keep contradict each other", hint="give one of them")

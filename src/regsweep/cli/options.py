@@ -16,9 +16,6 @@ class Format(StrEnum):
     JSON = "json"
 
 
-Allow = Brake
-"""What `--allow` takes."""
-
 _RULES = "What goes"
 _GUARD = "Proof that nobody writes"
 _RUN = "The run"

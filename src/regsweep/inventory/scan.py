@@ -123,10 +123,11 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
     while left := _digests(inventory, _MAYBE_MANIFESTS):
         tried = Rows()
         tried.extend(schema.TRIED, left)
-        inventory.add(tried)
         if cache:
             cache.take(inventory, _MAYBE_MANIFESTS)
             left = _digests(inventory, f"{_MAYBE_MANIFESTS} ANTI JOIN no_manifests USING (digest)")
+        # Not before they were asked for: what was tried is not asked for again.
+        inventory.add(tried)
         for _, rows in _read(collect_maybe_manifests, left, workers):
             inventory.add(rows)
         inventory.flush()
