@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from regsweep.errors import NotFoundError
 from regsweep.registry.layout import BASE, LOCK
-from regsweep.storage.ports import Held, Outcome, Page, Request, Result, Scope, Target
+from regsweep.storage.ports import Held, Outcome, Page, Remark, Request, Result, Scope, Target
 from regsweep_backends import _shards
 from regsweep_backends._pages import Objects, paged
 from regsweep_backends._window import Window
@@ -67,6 +67,10 @@ class Bucket(Protocol):
         """
         ...
 
+    def remarks(self, prefix: str) -> Iterator[Remark]:
+        """See `Remarks.remarks`; of what lies below a prefix."""
+        ...
+
     def close(self) -> None:
         """Close the connections; the next request opens others."""
         ...
@@ -87,6 +91,10 @@ class ObjectStore:
 
     def __reduce__(self) -> tuple[object, ...]:
         return ObjectStore, (self._bucket, self._base)
+
+    def remarks(self) -> Iterator[Remark]:
+        """See `Remarks.remarks`."""
+        return self._bucket.remarks(self._base)
 
     def close(self) -> None:
         """Close the connections."""

@@ -11,7 +11,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, IncompleteReadError
 
 from regsweep.errors import DeniedError, MalformedError, NotFoundError, StorageError, UsageError
-from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Request, Result, Target
+from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Result, Target
 from regsweep_backends import _azure_listing
 from regsweep_backends._azure_account import Account
 from regsweep_backends._azure_answers import GOOD, Abridged, Part, parts_of
@@ -166,6 +166,29 @@ class AzureBucket:
                 yield from self.window.each(self._delete_one, part)
             else:
                 yield from self.window.each(self._outcome, errors)
+
+    def remarks(self, prefix: str) -> Iterator[Remark]:  # noqa: ARG002 - what is asked is the account's and the container's
+        """See `Bucket.remarks`."""
+        try:
+            kept = self._asked(self._account_properties, "", Request.READ)["delete_retention_policy"]
+            own = self._asked(self._client.get_container_properties, "", Request.READ)
+        except StorageError as error:
+            yield Remark(code="untold", text=f"whether it keeps what is deleted cannot be told: {error.message}")
+            return
+        if kept.enabled:
+            yield Remark(
+                code="soft-delete",
+                text=f"the account keeps what is deleted for {kept.days} days; its bytes are paid for until then",
+            )
+        if own.has_immutability_policy or own.has_legal_hold:
+            yield Remark(
+                code="object-lock",
+                text="the container has an immutability policy or a legal hold: what it covers cannot be deleted",
+            )
+
+    def _account_properties(self) -> dict[str, Any]:
+        with self._client._get_blob_service_client() as service:  # noqa: SLF001 - of the same credentials
+            return service.get_service_properties()
 
     def close(self) -> None:
         """See `Bucket.close`."""

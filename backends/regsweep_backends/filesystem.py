@@ -11,7 +11,7 @@ from pathlib import Path
 
 from regsweep.errors import NotFoundError, StorageError, UsageError
 from regsweep.registry.layout import BASE, LOCK
-from regsweep.storage.ports import Access, Held, Outcome, Page, Request, Result, Scope, Target
+from regsweep.storage.ports import Access, Held, Outcome, Page, Remark, Request, Result, Scope, Target
 from regsweep_backends import _walk
 from regsweep_backends._descriptors import Handle, entered, refuse_climbing, translate
 from regsweep_backends._spread import spread
@@ -62,6 +62,10 @@ class FilesystemStore:
     def close(self) -> None:
         """Close the handle of the tree; the store cannot be used afterwards."""
         self._top.__exit__()
+
+    def remarks(self) -> Iterator[Remark]:
+        """See `Remarks.remarks`. What is deleted there is gone."""
+        return iter(())
 
     def divide(self, processes: int) -> None:
         """See `Lists.divide`."""

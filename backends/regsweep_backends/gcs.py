@@ -12,7 +12,7 @@ from uuid import uuid4
 import msgspec
 
 from regsweep.errors import NotFoundError, StorageError, UsageError
-from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Request, Result, Target
+from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Result, Target
 from regsweep_backends._gcs_errors import NoBucketError, no_bucket, refused
 from regsweep_backends._gcs_service import Answer, Service
 from regsweep_backends._objects import ObjectStore, find_base
@@ -24,6 +24,7 @@ _BATCH: Final = 1000
 _PAGE: Final = "1000"
 """Objects in one part of a listing: the most that the service gives."""
 _FIELDS: Final = "kind,nextPageToken,prefixes,items(name,size,timeCreated,generation,md5Hash)"
+_POLICIES: Final = "versioning,softDeletePolicy,retentionPolicy"
 _GONE: Final = "No such object"
 """How the service's own 404 begins where it is the object that is not there."""
 _NO_BUCKET: Final = "The specified bucket does not exist"
@@ -46,11 +47,26 @@ class _Listed(msgspec.Struct, rename="camel"):
     next_page_token: str = ""
 
 
+class _Versioning(msgspec.Struct, frozen=True):
+    enabled: bool = False
+
+
+class _SoftDelete(msgspec.Struct, rename="camel", frozen=True):
+    retention_duration_seconds: str = "0"
+
+
+class _Policies(msgspec.Struct, rename="camel"):
+    versioning: _Versioning = _Versioning()
+    soft_delete_policy: _SoftDelete = _SoftDelete()
+    retention_policy: dict[str, object] | None = None
+
+
 class _Created(msgspec.Struct):
     generation: str
 
 
 _decode_list: Final = msgspec.json.Decoder(_Listed).decode
+_decode_policies: Final = msgspec.json.Decoder(_Policies).decode
 _decode_created: Final = msgspec.json.Decoder(_Created).decode
 
 
@@ -97,7 +113,8 @@ class GcsBucket:
         # The path of the key is no secret, and is needed to find the bucket again.
         public = f"?{urlencode({'keyfile': keyfile}, safe='/')}" if keyfile else ""
         self.url = f"{self._where}/{root}".rstrip("/") + public
-        self._objects = f"/storage/v1/b/{quote(self._name, safe='')}/o"
+        self._about = f"/storage/v1/b/{quote(self._name, safe='')}"
+        self._objects = f"{self._about}/o"
         self._service = Service(parameters, self._where, access)
         self.window = self._service.window
 
@@ -163,6 +180,33 @@ class GcsBucket:
     def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         """See `Bucket.delete`."""
         return self.window.each(self._delete_one, targets)
+
+    def remarks(self, prefix: str) -> Iterator[Remark]:  # noqa: ARG002 - what is asked is the bucket's
+        """See `Bucket.remarks`."""
+        try:
+            answer = self._service.ask("GET", self._about, {"fields": _POLICIES}, kind=Request.READ, key="")
+            if answer.status != HTTPStatus.OK:
+                raise refused(answer.status, answer.said, key="", bucket=self._where)
+            found = _decode_policies(answer.body)
+        except (StorageError, ValueError) as error:
+            yield Remark(code="untold", text=f"whether it keeps what is deleted cannot be told: {error}")
+            return
+        if found.versioning.enabled:
+            yield Remark(
+                code="versions-kept",
+                text="the bucket keeps versions: what is deleted stays as noncurrent versions until a lifecycle rule "
+                "ends them; its bytes come free then",
+            )
+        if days := int(found.soft_delete_policy.retention_duration_seconds) // 86_400:
+            yield Remark(
+                code="soft-delete",
+                text=f"the bucket keeps what is deleted for {days} days; its bytes are paid for until then",
+            )
+        if found.retention_policy:
+            yield Remark(
+                code="object-lock",
+                text="the bucket has a retention policy: what is younger than it asks for cannot be deleted",
+            )
 
     def close(self) -> None:
         """See `Bucket.close`."""

@@ -12,13 +12,14 @@ import urllib3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 
 from regsweep.errors import NotFoundError, StorageError, UsageError
-from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Request, Result, Target
+from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Result, Target
 from regsweep_backends import _s3_listing
 from regsweep_backends._objects import ObjectStore, find_base
 from regsweep_backends._pages import Objects
 from regsweep_backends._parameters import Parameters
 from regsweep_backends._s3_client import ATTEMPTS, PAGE, endpoint_of, make_client
 from regsweep_backends._s3_errors import NoBucketError, code_of, said, short, translate
+from regsweep_backends._s3_remarks import remarks
 from regsweep_backends._window import Window
 
 if TYPE_CHECKING:
@@ -212,6 +213,10 @@ class S3Bucket:
                 return iter(outcomes)
             self._batches = False
         return self.window.each(self._delete_one, targets)
+
+    def remarks(self, prefix: str) -> Iterator[Remark]:
+        """See `Bucket.remarks`."""
+        return remarks(self._client, self._name, prefix)
 
     def close(self) -> None:
         """See `Bucket.close`."""

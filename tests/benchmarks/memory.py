@@ -15,7 +15,7 @@ from regsweep.inventory.workers import Workers, cores
 from regsweep.plan import file
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options, Untagged
-from regsweep.storage.ports import Page, Request, Scope
+from regsweep.storage.ports import Page, Remark, Request, Scope
 from tests.benchmarks.measure import tell
 
 _REPOSITORIES = 1_000
@@ -86,6 +86,10 @@ class _MadeUp:
 
     def divide(self, processes: int) -> None:
         """Share nothing."""
+
+    def remarks(self) -> Iterator[Remark]:
+        """Say nothing."""
+        return iter(())
 
     def shards(self, _scope: Scope) -> Iterator[str]:
         for repository in range(_REPOSITORIES):

@@ -6,7 +6,7 @@ from hashlib import md5
 
 from regsweep.errors import NotFoundError
 from regsweep.registry.layout import BASE
-from regsweep.storage.ports import Outcome, Page, Result, Target
+from regsweep.storage.ports import Outcome, Page, Remark, Result, Target
 from regsweep_backends._objects import ObjectStore
 from regsweep_backends._pages import Objects
 from regsweep_backends._window import Window
@@ -95,6 +95,10 @@ class MemoryBucket:
             return False
         del self.things[path]
         return True
+
+    def remarks(self, prefix: str) -> Iterator[Remark]:  # noqa: ARG002 - the port's
+        """See `Bucket.remarks`."""
+        return iter(())
 
     def close(self) -> None:
         """See `Bucket.close`."""

@@ -17,7 +17,7 @@ from regsweep.plan.make import decide
 from regsweep.plan.options import Options, Untagged
 from regsweep.plan.summary import Totals
 from regsweep.registry.layout import BASE
-from regsweep.storage.ports import Held, Outcome, Page, Request, Result, Scope, Target
+from regsweep.storage.ports import Held, Outcome, Page, Remark, Request, Result, Scope, Target
 from tests.trees import Tree
 
 DELETE = Options(untagged=Untagged.DELETE)
@@ -51,6 +51,7 @@ class MemoryStore:
     lanes: int = 1
     requests: Mapping[Request, int] = field(default_factory=dict)
     deletions_in_request: int = 1
+    said: list[Remark] = field(default_factory=list)
     versioned: bool = False
     """Whether it marks what it lists, as an object store does: by the first letters of the content's hash."""
     url: str = "memory"
@@ -68,6 +69,10 @@ class MemoryStore:
             if folder.is_dir() and not any(folder.iterdir()):
                 store.empty_directories.append(f"{folder.relative_to(tree.base).as_posix()}/")
         return store
+
+    def remarks(self) -> Iterator[Remark]:
+        """See `Remarks.remarks`."""
+        return iter(self.said)
 
     def divide(self, processes: int) -> None:
         """See `Lists.divide`."""

@@ -234,7 +234,7 @@ def test_findings_say_what_is_wrong_with_which_key_and_how_often() -> None:
     assert rows(shown, "Findings")[1:] == [
         "  damaged-link: repositories/a/x: the link is empty",
         "  stray: a: odd (1,200 such keys)",
-        "  stray: : odd",
+        "  stray: odd",
         "  Repositories with damage are frozen: nothing of theirs is deleted until it is mended.",
     ]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, Protocol, cast
 
 from regsweep.inventory import schema
 from regsweep.inventory.cache import Cache
@@ -18,7 +18,7 @@ from regsweep.inventory.progress import Progress
 from regsweep.inventory.rows import Rows
 from regsweep.inventory.workers import Workers
 from regsweep.registry.manifest import MAX_MANIFEST_BYTES, Role
-from regsweep.storage.ports import Lists, Scope
+from regsweep.storage.ports import Lists, Remark, Remarks, Scope
 
 _SHARDS_PER_TASK: Final = 4
 """Handing a task to a worker takes as long as listing a small shard."""
@@ -63,15 +63,21 @@ class Scan:
     links: Listing
     blobs: list[str]
     lanes: int
+    remarks: list[Remark]
 
 
-def begin(store: Lists, workers: Workers) -> Scan:
+class Scanned(Lists, Remarks, Protocol):
+    """What a scan asks of a store in its own process."""
+
+
+def begin(store: Scanned, workers: Workers) -> Scan:
     """Begin to scan a store; `scan` brings it to its end."""
     blobs: list[str] = []
     others: list[str] = []
     for shard in store.shards(Scope.ALL):
         (blobs if shard.startswith("blobs/") else others).append(shard)
-    return Scan(_begin(others, store.lanes, workers), blobs, store.lanes)
+    links = _begin(others, store.lanes, workers)
+    return Scan(links, blobs, store.lanes, list(store.remarks()))
 
 
 def begin_links(store: Lists, workers: Workers) -> Listing:
@@ -98,6 +104,10 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
     Raises:
         StorageError: something could not be listed or read; the inventory is incomplete and must not be used.
     """
+    said = Rows()
+    for remark in begun.remarks:
+        said.add(schema.REMARKS, remark.code, remark.text)
+    inventory.add(said)
     # Each stage begins before this process turns to what the last one found, so that no worker waits for it.
     _take(begun.links, inventory, progress, "listing links")
     blobs = _begin(begun.blobs, begun.lanes, workers)

@@ -132,6 +132,7 @@ MANIFEST_REFERENCES: Final = Table(
 TRIED: Final = Table("tried", (("digest", Type.DIGEST),))
 NO_MANIFESTS: Final = Table("no_manifests", (("digest", Type.DIGEST),))
 REQUESTS: Final = Table("requests", (("kind", Type.TEXT), ("count", Type.INTEGER)))
+REMARKS: Final = Table("remarks", (("code", Type.TEXT), ("text", Type.TEXT)))
 
 TABLES: Final = (
     BLOBS,
@@ -150,4 +151,5 @@ TABLES: Final = (
     TRIED,
     NO_MANIFESTS,
     REQUESTS,
+    REMARKS,
 )

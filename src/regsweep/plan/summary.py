@@ -224,6 +224,8 @@ def findings(inventory: Inventory) -> Iterator[Finding]:
         UNION ALL
         SELECT 'stray', name, min(key), 'not a key that a registry writes; left alone', count(*)
         FROM strays LEFT JOIN repositories ON repositories.id = strays.repository GROUP BY name
+        UNION ALL
+        SELECT code, NULL, NULL, text, 1 FROM remarks
         ORDER BY ALL
         """  # noqa: S608 - names of this package alone
     ):

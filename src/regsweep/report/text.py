@@ -154,7 +154,7 @@ def _findings(findings: Sequence[Finding]) -> str:
     for finding in findings[:_FINDINGS]:
         where = finding.key or finding.repository or ""
         times = f" ({finding.count:,} such keys)" if finding.count > 1 else ""
-        lines.append(f"  {finding.code}: {where}: {finding.message}{times}")
+        lines.append(f"  {': '.join(filter(None, (finding.code, where, finding.message)))}{times}")
     if len(findings) > _FINDINGS:
         lines.append(f"  ... and {len(findings) - _FINDINGS:,} more; --format json lists them all")
     if any(finding.code.startswith("damaged") for finding in findings):

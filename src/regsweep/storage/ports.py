@@ -186,7 +186,28 @@ class Locks(Protocol):
         ...
 
 
-class Store(Lists, Reads, Deletes, Locks, Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """Something about a storage as a whole that people should know before they delete from it.
+
+    Attributes:
+        code: what kind of remark it is, for programs.
+        text: one line for people.
+    """
+
+    code: str
+    text: str
+
+
+class Remarks(Protocol):
+    """A store that knows of what keeps bytes after they were deleted, and of what fills it unseen."""
+
+    def remarks(self) -> Iterator[Remark]:
+        """Tell it. What this user may not ask for is told as such, and is no error."""
+        ...
+
+
+class Store(Lists, Reads, Deletes, Locks, Remarks, Protocol):
     """All capabilities of one store, as an adapter gives them.
 
     A store can be pickled: each worker process opens its own connection when it gets a copy.
