@@ -98,6 +98,6 @@ def _uploads(client: "S3Client", bucket: str, prefix: str) -> Iterator[Remark]:
     oldest = min(upload["Initiated"] for upload in found)
     yield Remark(
         code="unfinished-uploads",
-        text=f"{len(found):,} multipart uploads below the root were never ended, the oldest begun on {oldest:%Y-%m-%d}; "
+        text=f"{len(found):,} multipart uploads below the root were never ended, the oldest of {oldest:%Y-%m-%d}; "
         f"their parts take {least}{size:,} bytes, which no listing shows",
     )
