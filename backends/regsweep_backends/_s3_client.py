@@ -47,7 +47,9 @@ def make_client(
     config = Config(
         s3=styled,  # type: ignore[arg-type]  # the stubs' own type
         signature_version="s3" if parameters.flag("v4auth") is False else None,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        # Not "standard": there all requests of a client share a budget of retries, which a short outage under many
+        # requests at once uses up.
+        retries={"mode": "legacy", "total_max_attempts": ATTEMPTS},
         # One for each request under way, and for each lane of a listing.
         max_pool_connections=2 * concurrency,
         connect_timeout=10,

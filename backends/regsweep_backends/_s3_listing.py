@@ -29,7 +29,7 @@ _WANTED: Final = {b"Key": rb"([^<]*)", b"LastModified": rb"([^<]*)", b"ETag": rb
 
 
 class Page:
-    """A page of a listing: its objects, and the token of the next page, empty on the last."""
+    """A page of a listing: its objects, and the token of the next page, if there is one."""
 
     __slots__ = ("objects", "token")
 
@@ -44,7 +44,7 @@ def parse(body: bytes) -> Page | None:
         fields, contents = _pieces(body)
         columns = _columns(contents)
         more = {"true": True, "false": False}[fields["IsTruncated"]]
-        token = fields.get("NextContinuationToken", "") if more else ""
+        token = fields.get("NextContinuationToken", "")
         encoded = {"": False, "url": True}[fields.get("EncodingType", "")]
         keys = _texts(columns[b"Key"])
         etags = _texts(columns[b"ETag"])

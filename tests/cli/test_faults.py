@@ -22,10 +22,10 @@ from tests.trees import Tree
 
 IMPATIENT: Final = """
 import sys
-from botocore.retries.standard import ExponentialBackoff
+import botocore.retryhandler
 from regsweep.cli.main import main
 from regsweep_backends import s3
-ExponentialBackoff.delay_amount = lambda *_: 0
+botocore.retryhandler.delay_exponential = lambda **_: 0
 s3._pause = lambda _: 0.0
 s3.S3Bucket.batch = 2
 main()

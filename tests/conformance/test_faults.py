@@ -15,7 +15,6 @@ from uuid import uuid4
 import pytest
 from azure.core.pipeline.transport import RequestsTransport
 from botocore.config import Config
-from botocore.retries.standard import ExponentialBackoff
 
 from fixtures.images import image, index
 from regsweep.errors import DeniedError, NotFoundError, StorageError
@@ -84,7 +83,7 @@ def behind(request: pytest.FixtureRequest) -> Iterator[Behind]:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3, "_pause", lambda _: 0.0)
-    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+    monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0)
     monkeypatch.setattr("botocore.session.create_loader", lambda _: MODELS)
     monkeypatch.setattr(azure, "_pause", lambda *_, **__: 0.0)
     # Of a download that breaks off the SDK tries twice more by itself.

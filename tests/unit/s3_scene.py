@@ -6,7 +6,6 @@ from typing import Final
 
 import pytest
 from botocore.loaders import create_loader
-from botocore.retries.standard import ExponentialBackoff
 
 from regsweep.registry.layout import BASE
 from regsweep.storage.ports import Result, Target
@@ -35,7 +34,7 @@ def set_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setattr(s3, "_pause", lambda _: 0.0)
     monkeypatch.setattr(_objects, "_SETTLING_SECONDS", 0.0)
-    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
+    monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0)
     monkeypatch.setattr("botocore.session.create_loader", lambda _: MODELS)
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from regsweep.apply.lock import Lock, Owner, current_owner
-from regsweep.errors import LockedError, StoppedError
+from regsweep.errors import LockedError, StoppedError, StorageError
 from regsweep.storage.ports import Held
 from tests.unit.memory import MemoryStore
 
@@ -222,3 +222,21 @@ def test_a_lock_that_went_before_it_could_be_read_is_taken(store: MemoryStore, l
     released = Released(lock=store.lock)
     with Lock(released, force=False):
         assert released.lock is not None
+
+
+class Stuck(MemoryStore):
+    """A store of which nothing can be removed."""
+
+    def remove_lock(self, held: Held) -> bool:
+        """See `Locks.remove_lock`."""
+        raise StorageError("the lock cannot be removed", key=str(held))
+
+
+def test_a_lock_that_cannot_be_removed_is_an_error() -> None:
+    with pytest.raises(StorageError, match="cannot be removed"), Lock(Stuck(), force=False):
+        pass
+
+
+def test_what_ended_a_run_is_told_though_its_lock_cannot_be_removed_either() -> None:
+    with pytest.raises(StoppedError, match="not deleted"), Lock(Stuck(), force=False):
+        raise StoppedError("not deleted: something")

@@ -1,5 +1,6 @@
 """Listing and reading by S3, from a server that is told what to say."""
 
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -88,6 +89,20 @@ def test_a_store_that_asks_for_patience_is_asked_again_and_less_at_once() -> Non
         list(bucket.listing(""))
     assert len(running.asked) == 3
     assert bucket.window.size == before // 2
+
+
+def test_no_request_is_given_up_because_others_were_tried_again() -> None:
+    failures: Counter[str] = Counter()
+
+    def answer(request: Request) -> Answer:
+        failures[request.path] += 1
+        return error(503, "SlowDown") if failures[request.path] <= 4 else WHOLE
+
+    with stub(answer) as running:
+        bucket = S3Bucket(running.parameters())
+        found = list(bucket.window.each(lambda number: bucket.get(f"k{number}", 5 << 20)[0], range(150)))
+        bucket.close()
+    assert found == [CONTENT] * 150
 
 
 def test_a_store_that_answers_well_is_asked_more_at_once() -> None:

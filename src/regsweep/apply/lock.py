@@ -11,7 +11,7 @@ from typing import Self
 
 import msgspec
 
-from regsweep.errors import UNREADABLE, LockedError, StoppedError
+from regsweep.errors import UNREADABLE, LockedError, StoppedError, StorageError
 from regsweep.registry.layout import BASE, LOCK
 from regsweep.storage.ports import Held, Locks
 
@@ -83,8 +83,14 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._held:
+        if self._held is None:
+            return
+        try:
             self._store.remove_lock(self._held)
+        except StorageError:
+            # What ended the run is what people must read; that the lock stands they are told by the next one.
+            if error is None:
+                raise
 
     def check(self) -> None:
         """See that the lock still stands.
