@@ -65,6 +65,6 @@ fi
 
 if ! grep -qs "\"version\": \"$azurite_version\"" "$azurite/node_modules/azurite/package.json"; then
   mkdir -p "$azurite"
-  npm install --prefix "$azurite" --no-save --no-audit --no-fund --no-update-notifier --ignore-scripts --loglevel=error \
+  timeout 300 npm install --prefix "$azurite" --no-save --no-audit --no-fund --no-update-notifier --ignore-scripts --loglevel=error \
     "azurite@$azurite_version" >"$log" 2>&1 || fail "npm cannot install Azurite: $(head -n 1 "$log")"
 fi
