@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from regsweep.errors import DeniedError, NotFoundError, StorageError
 from regsweep.registry.layout import printable
+from regsweep_backends._objects import NoBucketError
 
 SDK_ERRORS: Final = (AzureError, HTTPError, OSError, ValueError)
 """What the SDK raises: its own errors, what it lets through of the libraries below it, and a bare `ValueError` for an
@@ -40,10 +41,6 @@ _ENVIRONMENT: Final = (
 _ROLE: Final = "the user needs the role Storage Blob Data Contributor on the container, and a way through its firewall"
 _LONGEST: Final = 300
 _system: Final = re.compile(r"\[Errno -?\d+\] ([\w ,-]+)").search
-
-
-class NoContainerError(StorageError):
-    """The container itself does not exist."""
 
 
 class ExistsError(StorageError):
@@ -134,7 +131,7 @@ def refusal(status: int, code: str, said: str, *, key: str, container: str) -> S
         kind, text = _OF_A_BLOB[code]
         return kind(f"{key}: {text}", key=key)
     if code in _NO_CONTAINER:
-        return NoContainerError(
+        return NoBucketError(
             f"{container}: there is no such container", key=key, hint="see its name, accountname and serviceurl"
         )
     if code in _CREDENTIALS or "failed to authenticate" in said:

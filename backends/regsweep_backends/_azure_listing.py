@@ -22,7 +22,7 @@ _LAST: Final = b"</EnumerationResults>"
 
 def _later(name: str) -> str:
     """The next element of this name in the same blob, with any others before it."""
-    return rf"(?:<(?!{name}>|/Blob>)[^<]*+)*+<{name}>([^<]*+)</{name}>[^<]*+"
+    return rf"(?:<(?!{name}>|/Blob>)[^<]*)*<{name}>([^<]*)</{name}>[^<]*"
 
 
 _blobs: Final = re.compile(

@@ -11,6 +11,7 @@ from requests.exceptions import Timeout
 
 from regsweep.errors import DeniedError, StorageError
 from regsweep.registry.layout import printable
+from regsweep_backends._objects import NoBucketError
 
 _ACCESS: Final = (
     "the account needs storage.objects.list, get, create and delete on the bucket: the role Storage Object User"
@@ -21,10 +22,6 @@ _SOURCES: Final = (
 )
 _CERTIFICATE: Final = "CERTIFICATE_VERIFY_FAILED"
 _LONGEST: Final = 300
-
-
-class NoBucketError(StorageError):
-    """The bucket itself does not exist."""
 
 
 def no_bucket(*, key: str, bucket: str) -> NoBucketError:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, Protocol
 
-from regsweep.errors import NotFoundError
+from regsweep.errors import NotFoundError, StorageError, UsageError
 from regsweep.registry.layout import BASE, LOCK
 from regsweep.storage.ports import Held, Outcome, Page, Remark, Request, Result, Scope, Target
 from regsweep_backends import _shards
@@ -16,6 +16,10 @@ _LOCK_LIMIT: Final = 4096
 """Bytes to read of a lock: more than one holds."""
 _SETTLING_SECONDS: Final = 2.0
 """How long two runs may overlook each other's lock in a store that creates nothing "only if absent"."""
+
+
+class NoBucketError(StorageError):
+    """The bucket itself does not exist, or the container: nothing can be said of any object in it."""
 
 
 class Bucket(Protocol):
@@ -57,14 +61,6 @@ class Bucket(Protocol):
 
     def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         """Delete objects, `batch` at most, that are still of the versions that the targets name."""
-        ...
-
-    def remove(self, path: str, version: str) -> bool:
-        """Delete one object if it is still of this version; return whether it was there and was.
-
-        Raises:
-            StorageError: it cannot be deleted.
-        """
         ...
 
     def remarks(self, prefix: str) -> Iterator[Remark]:
@@ -181,7 +177,12 @@ class ObjectStore:
         standing = self.read_lock()
         if standing is None or standing.token != held.token:
             return False
-        return self._bucket.remove(self._base + LOCK, str(held.token))
+        (outcome,) = self._bucket.delete(
+            [Target(key=self._base + LOCK, size=len(held.content), modified=0, version=str(held.token))]
+        )
+        if outcome.result is Result.FAILED:
+            raise StorageError(outcome.error, key=LOCK)
+        return outcome.result is Result.DELETED
 
     def _read(self, limit: int, path: str) -> bytes | None:
         try:
@@ -190,17 +191,36 @@ class ObjectStore:
             return None
 
 
-def find_base(bucket: Bucket, roots: Sequence[str]) -> str | None:
-    """The first of some roots below which a registry's tree stands, with the tree's own path; `None` if there is none.
+def open_store(bucket: Bucket, root: str) -> ObjectStore:
+    """Open the store below a root, which ends with a slash unless it is empty.
 
     Raises:
+        UsageError: there is no such bucket, or no registry's tree in it.
         StorageError: the bucket cannot be listed.
     """
-    for root in roots:
-        base = f"{root}{BASE}/"
-        if any(part.keys or part.folders for part in bucket.listing(base, folders=True)):
-            return base
-    return None
+    base = find_base(bucket, root)
+    if base is None:
+        raise no_registry(bucket, "give the rootdirectory of the registry's config.yml after the bucket")
+    return ObjectStore(bucket, base)
+
+
+def find_base(bucket: Bucket, root: str) -> str | None:
+    """Where the registry's tree stands below a root, or `None` if there is none.
+
+    Raises:
+        UsageError: there is no such bucket.
+        StorageError: the bucket cannot be listed.
+    """
+    base = f"{root}{BASE}/"
+    try:
+        return base if any(part.keys or part.folders for part in bucket.listing(base, folders=True)) else None
+    except NoBucketError as error:
+        raise UsageError(error.message, hint=error.hint) from error
+
+
+def no_registry(bucket: Bucket, hint: str) -> UsageError:
+    """The error for a bucket without a registry's tree."""
+    return UsageError(f"{bucket.url}: holds no registry: there is no {BASE} below it", hint=hint)
 
 
 def _only(path: str, listing: Iterator[Objects]) -> Iterator[Objects]:

@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regsweep.errors import DeniedError, NotFoundError, StorageError
 from regsweep.registry.layout import printable
+from regsweep_backends._objects import NoBucketError
 
 _CREDENTIALS: Final = frozenset(
     {
@@ -28,10 +29,6 @@ _ENVIRONMENT: Final = (
     "accesskey and secretkey in config.yml, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 )
 _LONGEST: Final = 300
-
-
-class NoBucketError(StorageError):
-    """The bucket itself does not exist."""
 
 
 def code_of(error: Exception) -> str:

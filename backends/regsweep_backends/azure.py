@@ -19,14 +19,13 @@ from regsweep_backends._azure_errors import (
     SDK_ERRORS,
     ChangedError,
     ExistsError,
-    NoContainerError,
     RejectedError,
     passes,
     throttles,
     transient,
     translate,
 )
-from regsweep_backends._objects import ObjectStore, find_base
+from regsweep_backends._objects import NoBucketError, ObjectStore, find_base, no_registry
 from regsweep_backends._pages import Objects
 from regsweep_backends._parameters import Parameters
 from regsweep_backends._window import Window
@@ -62,14 +61,10 @@ def connect(parameters: Mapping[str, object], access: Access) -> ObjectStore:
         StorageError: the container cannot be reached or listed.
     """
     bucket = AzureBucket(parameters, access)
-    try:
-        bases = [base for root in bucket.roots if (base := find_base(bucket, [root])) is not None]
-    except NoContainerError as error:
-        raise UsageError(error.message, hint=error.hint) from error
+    bases = [base for root in bucket.roots if (base := find_base(bucket, root)) is not None]
     if not bases:
-        raise UsageError(
-            f"{bucket.url}: holds no registry: there is no docker/registry/v2 below it",
-            hint="give the rootdirectory of the registry's config.yml after the container; version 2 ignores it",
+        raise no_registry(
+            bucket, "give the rootdirectory of the registry's config.yml after the container; version 2 ignores it"
         )
     if len(bases) > 1:
         raise UsageError(
@@ -146,13 +141,6 @@ class AzureBucket:
         except NotFoundError:
             return None
         return (version, True) if standing == content else None
-
-    def remove(self, path: str, version: str) -> bool:
-        """See `Bucket.remove`."""
-        outcome = self._delete_one(Target(key=path, size=0, modified=0, version=version))
-        if outcome.result is Result.FAILED:
-            raise StorageError(outcome.error, key=path)
-        return outcome.result is Result.DELETED
 
     def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         """See `Bucket.delete`."""
@@ -317,7 +305,7 @@ class AzureBucket:
             if attempt < _ATTEMPTS:
                 time.sleep(_pause(attempt, throttled=True))
         # Where not one answer is about a blob, it is the request that is not liked.
-        if all(isinstance(error, RejectedError | DeniedError | NoContainerError) for error in errors.values()):
+        if all(isinstance(error, RejectedError | DeniedError | NoBucketError) for error in errors.values()):
             return None
         return [errors[target.key] for target in targets]
 

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 import msgspec
 
-from regsweep.errors import NotFoundError, StorageError, UsageError
+from regsweep.errors import NotFoundError, StorageError
 from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Result, Target
-from regsweep_backends._gcs_errors import NoBucketError, no_bucket, refused
+from regsweep_backends._gcs_errors import no_bucket, refused
 from regsweep_backends._gcs_service import Answer, Service
-from regsweep_backends._objects import ObjectStore, find_base
+from regsweep_backends._objects import ObjectStore, open_store
 from regsweep_backends._pages import Objects
 from regsweep_backends._parameters import Parameters
 
@@ -78,16 +78,7 @@ def connect(parameters: Mapping[str, object], access: Access) -> ObjectStore:
         StorageError: the bucket cannot be reached or listed.
     """
     bucket = GcsBucket(parameters, access)
-    try:
-        base = find_base(bucket, [bucket.root])
-    except NoBucketError as error:
-        raise UsageError(error.message, hint=error.hint) from error
-    if base is None:
-        raise UsageError(
-            f"{bucket.url}: holds no registry: there is no docker/registry/v2 below it",
-            hint="give the rootdirectory of the registry's config.yml after the bucket",
-        )
-    return ObjectStore(bucket, base)
+    return open_store(bucket, bucket.root)
 
 
 class GcsBucket:
@@ -169,13 +160,6 @@ class GcsBucket:
         except StorageError:
             # It was created, and must not be left behind.
             return created, False
-
-    def remove(self, path: str, version: str) -> bool:
-        """See `Bucket.remove`."""
-        outcome = self._delete_one(Target(key=path, size=0, modified=0, version=version))
-        if outcome.result is Result.FAILED:
-            raise StorageError(outcome.error, key=path)
-        return outcome.result is Result.DELETED
 
     def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         """See `Bucket.delete`."""

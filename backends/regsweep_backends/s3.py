@@ -11,14 +11,14 @@ from urllib.parse import quote, urlencode
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 
-from regsweep.errors import NotFoundError, StorageError, UsageError
+from regsweep.errors import NotFoundError, StorageError
 from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Result, Target
 from regsweep_backends import _s3_listing
-from regsweep_backends._objects import ObjectStore, find_base
+from regsweep_backends._objects import ObjectStore, open_store
 from regsweep_backends._pages import Objects
 from regsweep_backends._parameters import Parameters
 from regsweep_backends._s3_client import ATTEMPTS, PAGE, endpoint_of, make_client
-from regsweep_backends._s3_errors import NoBucketError, code_of, said, short, translate
+from regsweep_backends._s3_errors import code_of, said, short, translate
 from regsweep_backends._s3_remarks import remarks
 from regsweep_backends._window import Window
 
@@ -82,16 +82,7 @@ def connect(parameters: Mapping[str, object], access: Access) -> ObjectStore:
         StorageError: the bucket cannot be reached or listed.
     """
     bucket = S3Bucket(parameters, access)
-    try:
-        base = find_base(bucket, [bucket.root])
-    except NoBucketError as error:
-        raise UsageError(error.message, hint=error.hint) from error
-    if base is None:
-        raise UsageError(
-            f"{bucket.url}: holds no registry: there is no docker/registry/v2 below it",
-            hint="give the rootdirectory of the registry's config.yml after the bucket",
-        )
-    return ObjectStore(bucket, base)
+    return open_store(bucket, bucket.root)
 
 
 class S3Bucket:
@@ -197,13 +188,6 @@ class S3Bucket:
         except NotFoundError:
             return None
         return (version, True) if standing == content else None
-
-    def remove(self, path: str, version: str) -> bool:
-        """See `Bucket.remove`."""
-        (outcome,) = self.delete([Target(key=path, size=0, modified=0, version=version)])
-        if outcome.result is Result.FAILED:
-            raise StorageError(outcome.error, key=path)
-        return outcome.result is Result.DELETED
 
     def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         """See `Bucket.delete`."""

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from regsweep.errors import DeniedError, NotFoundError, RegsweepError, StorageError, UsageError
+from regsweep.registry.layout import LOCK
 from regsweep.storage import drivers
-from regsweep.storage.ports import Access, Outcome, Result, Target
+from regsweep.storage.ports import Access, Held, Outcome, Result, Target
 from regsweep_backends import _gcs_service
+from regsweep_backends._objects import ObjectStore
 from regsweep_backends._pages import Objects
 from regsweep_backends.gcs import GcsBucket, connect
 from tests.unit.gcs_stub import BUCKET, CUT, HANG_UP, LOST, NO_BUCKET, Answer, Fault, Stub, failing, refusal
@@ -463,18 +465,20 @@ def test_what_cannot_be_written_is_an_error(
 
 
 def test_a_lock_is_removed_only_if_it_is_the_one_given(bucket: GcsBucket, stub: Stub) -> None:
-    old = stub.put(LINK, b"old")
-    new = stub.put(LINK, b"new")
-    assert not bucket.remove(LINK, old)
-    assert stub.objects[LINK].content == b"new"
-    assert bucket.remove(LINK, new)
-    assert not bucket.remove(LINK, new)
+    old = stub.put(BASE + LOCK, b"old")
+    new = stub.put(BASE + LOCK, b"new")
+    store = ObjectStore(bucket, BASE)
+    assert not store.remove_lock(Held(content=b"old", token=old))
+    assert stub.objects[BASE + LOCK].content == b"new"
+    assert store.remove_lock(Held(content=b"new", token=new))
+    assert not store.remove_lock(Held(content=b"new", token=new))
 
 
 def test_a_lock_that_cannot_be_removed_is_an_error(bucket: GcsBucket, stub: Stub) -> None:
-    generation = stub.put(LINK, b"mine")
+    generation = stub.put(BASE + LOCK, b"mine")
     stub.always = failing(403, "no")
-    assert isinstance(failure(bucket.remove, LINK, generation), StorageError)
+    store = ObjectStore(bucket, BASE)
+    assert isinstance(failure(store.remove_lock, Held(content=b"mine", token=generation)), StorageError)
 
 
 # Deleting

@@ -7,7 +7,8 @@ from botocore import exceptions
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regsweep.errors import DeniedError, NotFoundError, StorageError
-from regsweep_backends._s3_errors import NoBucketError, code_of, translate
+from regsweep_backends._objects import NoBucketError
+from regsweep_backends._s3_errors import code_of, translate
 
 KEY: Final = "docker/registry/v2/blobs/sha256/00/x/data"
 BUCKET: Final = "s3://registries"

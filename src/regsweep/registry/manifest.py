@@ -283,7 +283,7 @@ def _parse_fully(content: bytes) -> Manifest:
 # How deep the interpreter's own limit lets a parser go depends on who called it, and whatever else happens to run at
 # that limit fails too. So a document is measured before it is parsed; a manifest needs five levels.
 _MAX_DEPTH: Final = 100
-_brackets: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL).finditer
+_brackets: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{]|[\]}]', re.DOTALL).finditer
 
 
 def _load(content: bytes) -> object:
