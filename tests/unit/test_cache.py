@@ -184,6 +184,21 @@ def test_a_cache_that_cannot_be_written_is_an_error_of_its_own(store: Reading, t
         found(store, Cache(tmp_path / "cache"))
 
 
+def test_a_full_disk_under_the_cache_is_no_failure_of_the_inventory(
+    store: Reading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # DuckDB's own error for a file that it cannot write.
+    elsewhere = tmp_path / "missing" / "file"
+    export = Inventory.export
+    monkeypatch.setattr(Inventory, "export", lambda self, query, _: export(self, query, elsewhere))
+    with Workers(store, 1) as workers, create(facts={}) as inventory:
+        cache = Cache(tmp_path / "cache")
+        scan(begin(store, workers), workers, inventory, SILENT, cache)
+        with pytest.raises(CacheError, match="cannot be kept there"):
+            cache.save(inventory)
+        assert inventory.row("SELECT count(*) > 0 FROM manifests") == (True,)
+
+
 @pytest.mark.parametrize(
     ("environment", "folder"),
     [

@@ -120,8 +120,9 @@ class Cache:
                 f"{self._folder}: what was learned of manifests cannot be kept there: {error.strerror}",
                 hint="name another directory with --cache, or none with --no-cache",
             ) from error
-        inventory.execute("DROP TABLE learned")
-        inventory.execute("DROP TABLE known")
+        finally:
+            inventory.execute("DROP TABLE learned")
+            inventory.execute("DROP TABLE known")
 
     def _write(self, inventory: Inventory, query: str) -> Path:
         partial = self._folder / f".{uuid4().hex}.partial"

@@ -1,5 +1,6 @@
 """The DuckDB database that an inventory is."""
 
+import errno
 import json
 import os
 import signal
@@ -73,8 +74,17 @@ class Inventory:
         self._connection.execute(statement, parameters or None)
 
     def export(self, query: str, path: Path) -> None:
-        """Write what a query gives to a Parquet file."""
-        self._connection.sql(query).write_parquet(str(path), compression="zstd")
+        """Write what a query gives to a Parquet file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        import duckdb  # noqa: PLC0415 - see create
+
+        try:
+            self._connection.sql(query).write_parquet(str(path), compression="zstd")
+        except duckdb.IOException as error:
+            raise OSError(errno.EIO, _first_line(error)) from error
 
     def rows(self, query: str, parameters: Parameters = ()) -> Iterator[tuple[object, ...]]:
         """Run a query and stream its rows."""
