@@ -83,6 +83,7 @@ class ObjectStore:
         self.batch = bucket.batch
         self.deletions_in_request = bucket.deletions_in_request
         self.lanes = bucket.window.most
+        self.at_hand: dict[str, Objects] = {}
         self.requests: Mapping[Request, int] = bucket.window.requests
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -104,17 +105,20 @@ class ObjectStore:
 
     def shards(self, scope: Scope) -> Iterator[str]:
         """See `Lists.shards`."""
-        look = _shards.Look(self._bucket.listing, self._base, self._bucket.window)
-        if scope is Scope.ALL:
+        look = _shards.Look(self._bucket.listing, self._base, self._bucket.window, self.at_hand)
+        if Scope.OTHERS in scope:
             folders, strays = look.inside("")
             yield from (_shards.exactly(name) for name in strays if name != LOCK)
             yield from (name for name in folders if name not in ("blobs/", "repositories/"))
-        yield from look.repositories()
-        if scope is Scope.ALL:
+        if Scope.LINKS in scope:
+            yield from look.repositories()
+        if Scope.BLOBS in scope:
             yield from look.blobs()
 
     def pages(self, shard: str) -> Iterator[Page]:
         """See `Lists.pages`."""
+        if shard in self.at_hand:
+            return paged([self.at_hand.pop(shard)], self._base)
         prefix, whole = _shards.covered(shard)
         path = self._base + prefix
         listing = self._bucket.listing(path, folders=not whole)

@@ -1,15 +1,18 @@
-"""A client of boto3's for one store: configured as the registry's config.yml says, with three hooks of our own."""
+"""A client of boto3's for one store: configured as the registry's config.yml says, with hooks of our own."""
 
 import base64
 from collections.abc import Callable
+from functools import cache
 from hashlib import md5
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 import urllib3
 from botocore import handlers
 from botocore.config import Config
+from botocore.loaders import Loader, create_loader
 
 from regsweep.errors import UsageError
 from regsweep_backends import _s3_listing
@@ -22,6 +25,8 @@ ATTEMPTS: Final = 6
 """Tries of each request, the first included."""
 PAGE: Final = "regsweep-page"
 """Where an answer to ListObjectsV2 has its `_s3_listing.Page`, if it could be read quickly."""
+_WANTED: Final = ("ETag", "Content-Length", "Transfer-Encoding", "x-amz-request-id")
+"""The headers of an object's answer that anybody looks at."""
 
 
 def make_client(
@@ -60,7 +65,10 @@ def make_client(
         response_checksum_validation="when_required",
         user_agent_extra="regsweep",
     )
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
     client = boto3.Session(
+        botocore_session=session,
         aws_access_key_id=parameters.text("accesskey") or None,
         aws_secret_access_key=parameters.text("secretkey") or None,
         aws_session_token=parameters.text("sessiontoken") or None,
@@ -72,9 +80,16 @@ def make_client(
         config=config,
     )
     _read_pages_first(client)
+    client.meta.events.register_first("before-parse.s3.GetObject", _drop_headers)
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
     client.meta.events.register("before-send.s3", sending)
     return client
+
+
+@cache
+def _models(path: str | None) -> Loader:
+    """The SDK's descriptions of services: read once, and had by every process that is forked afterwards."""
+    return create_loader(path)
 
 
 def endpoint_of(parameters: Parameters) -> str | None:
@@ -129,6 +144,13 @@ def _read_page(
     if response_dict["status_code"] == 200 and (page := _s3_listing.parse(response_dict["body"])):  # noqa: PLR2004 - OK
         customized_response_dict[PAGE] = page
         response_dict["body"] = b"<ListBucketResult/>"
+
+
+def _drop_headers(response_dict: dict[str, Any], **_: object) -> None:
+    """To parse what nobody looks at, a time among it, would take the SDK as long as to sign the request."""
+    if response_dict["status_code"] == 200:  # noqa: PLR2004 - OK
+        headers = response_dict["headers"]
+        response_dict["headers"] = {name: headers[name] for name in _WANTED if name in headers}
 
 
 def _add_md5(request: Any, **_: object) -> None:  # noqa: ANN401 - botocore has no types

@@ -27,12 +27,13 @@ class Listing(Protocol):
 
 
 class Look:
-    """Looks at a tree below `base` for where to split it."""
+    """Looks at a tree below `base` for where to split it; the prefixes that this lists to their end are `at_hand`."""
 
-    def __init__(self, listing: Listing, base: str, window: Window) -> None:
+    def __init__(self, listing: Listing, base: str, window: Window, at_hand: dict[str, Objects]) -> None:
         self._listing = listing
         self._base = base
         self._window = window
+        self._at_hand = at_hand
 
     def inside(self, folder: str) -> tuple[list[str], list[str]]:
         """The folders and the objects directly in one folder, by their keys; the folder's own marker is an object."""
@@ -70,17 +71,19 @@ class Look:
                 yield algorithm
                 continue
             folders, objects = self.inside(algorithm)
-            count, more = self._count(folders[len(folders) // 2]) if folders else (0, False)
-            many = more or count * len(folders) > _FEW
+            some = self._first(folders[len(folders) // 2]) if folders else None
+            many = some is not None and (some.more or len(some.keys) * len(folders) > _FEW)
             yield from _grouped(algorithm, folders, objects, _MOST + len(folders) * many)
 
     def _is_large(self, prefix: str) -> bool:
-        return self._count(prefix)[1]
+        part = self._first(prefix)
+        self._at_hand.pop(prefix, None)
+        if part and not part.more:
+            self._at_hand[prefix] = part
+        return part is not None and part.more
 
-    def _count(self, prefix: str) -> tuple[int, bool]:
-        """How many objects the first part of a listing has, and whether there are more."""
-        part = next(iter(self._listing(self._base + prefix)), None)
-        return (len(part.keys), part.more) if part else (0, False)
+    def _first(self, prefix: str) -> Objects | None:
+        return next(iter(self._listing(self._base + prefix)), None)
 
 
 def exactly(key: str) -> str:

@@ -37,14 +37,15 @@ def _page(prefix: str, found: Found, suffix: str, contents: list[bytes] | None =
 
 def shards(top: Handle, scope: Scope) -> Iterator[str]:
     """Name the directories that are listed on their own; see `Lists.shards`."""
-    if scope is Scope.ALL:
+    if Scope.OTHERS in scope:
         directories, others = top.children()
         yield from (name for name in others if name != LOCK)
         yield from (f"{name}/" for name in directories if name not in ("blobs", "repositories"))
-    with entered(top, "repositories") as repositories:
-        if repositories is not None:
-            yield from _repository_shards(repositories, scope)
-    if scope is Scope.ALL:
+    if Scope.LINKS in scope:
+        with entered(top, "repositories") as repositories:
+            if repositories is not None:
+                yield from _repository_shards(repositories, scope)
+    if Scope.BLOBS in scope:
         with entered(top, "blobs") as blobs:
             if blobs is not None:
                 algorithms, strays = blobs.children()
@@ -92,7 +93,7 @@ def _repository_shards(repositories: Handle, scope: Scope) -> Iterator[str]:
             else:
                 deeper += [f"{name}{directory}/" for directory in directories if not _is_leaf(directory)]
                 for directory in directories:
-                    if _is_leaf(directory) and (scope is Scope.ALL or directory != "_uploads"):
+                    if _is_leaf(directory) and (Scope.OTHERS in scope or directory != "_uploads"):
                         yield f"repositories/{name}{directory}/"
             if name and not directories and not others:
                 yield f"repositories/{name}"

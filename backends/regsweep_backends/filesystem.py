@@ -45,6 +45,7 @@ class FilesystemStore:
 
     batch = _BATCH
     lanes = 1
+    at_hand = ()
     deletions_in_request = 1
 
     def __init__(self, root: str, *, cross_mounts: bool) -> None:

@@ -75,6 +75,7 @@ class _MadeUp:
 
     url = "made up"
     lanes = 1
+    at_hand = ()
 
     def __init__(self) -> None:
         self.requests: Mapping[Request, int] = {}
@@ -91,10 +92,11 @@ class _MadeUp:
         """Say nothing."""
         return iter(())
 
-    def shards(self, _scope: Scope) -> Iterator[str]:
-        for repository in range(_REPOSITORIES):
-            yield f"repositories/r{repository}/"
-            yield f"blobs/{repository}"
+    def shards(self, scope: Scope) -> Iterator[str]:
+        if Scope.LINKS in scope:
+            yield from (f"repositories/r{repository}/" for repository in range(_REPOSITORIES))
+        if Scope.BLOBS in scope:
+            yield from (f"blobs/{repository}" for repository in range(_REPOSITORIES))
 
     def pages(self, shard: str) -> Iterator[Page]:
         if shard.startswith("blobs/"):

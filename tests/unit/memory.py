@@ -1,6 +1,6 @@
 """A store in memory, which notes what is asked of it, and plans made from it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -49,6 +49,7 @@ class MemoryStore:
     before_delete: Callable[[list[str]], None] | None = None
     batch: int = 1000
     lanes: int = 1
+    at_hand: Collection[str] = ()
     requests: Mapping[Request, int] = field(default_factory=dict)
     deletions_in_request: int = 1
     said: list[Remark] = field(default_factory=list)
@@ -79,10 +80,12 @@ class MemoryStore:
 
     def shards(self, scope: Scope) -> Iterator[str]:
         """See `Lists.shards`."""
-        self.calls.append(("list", scope))
-        yield "repositories/"
-        if scope is Scope.ALL:
+        self.calls.append(("list", str(scope)))
+        if Scope.LINKS in scope:
+            yield "repositories/"
+        if Scope.OTHERS in scope:
             yield "repositories/uploads"
+        if Scope.BLOBS in scope:
             yield "blobs/"
 
     def pages(self, shard: str) -> Iterator[Page]:

@@ -132,7 +132,7 @@ def test_links_are_listed_again_before_links_go_and_before_blobs_go(scene: Scene
         if name in ("list", "delete")
     ]
     assert calls == ["list", *["repositories"] * 6, "list", "blobs"]
-    assert ("list", Scope.ALL) not in scene.store.calls
+    assert {call[1:] for call in scene.store.calls if call[0] == "list"} == {(str(Scope.LINKS),)}
 
 
 def test_nothing_is_deleted_or_locked_where_the_guard_refuses(scene: Scene) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 import nanoarrow as na
 
 from regsweep.errors import RefusedError
+from regsweep.inventory.collect import Source
 from regsweep.inventory.database import Inventory, create
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.scan import begin_links, take
@@ -15,14 +16,13 @@ from regsweep.plan.file import Plan
 from regsweep.plan.fingerprint import fingerprint
 from regsweep.plan.kinds import DIRECTORY, ORDER
 from regsweep.registry.layout import Kind
-from regsweep.storage.ports import Lists
 
 _LOAD: Final = 100_000
 LINKS: Final = {str(kind): step for step, kind in enumerate(ORDER) if kind not in (Kind.UPLOAD, Kind.BLOB, DIRECTORY)}
 """The kinds of links and their places in the order of deletion: they come before all else."""
 
 
-def check_links(plan: Plan, store: Lists, workers: Workers, progress: Progress, *, memory: str | None) -> None:
+def check_links(plan: Plan, store: Source, workers: Workers, progress: Progress, *, memory: str | None) -> None:
     """Compare the links that stand now, less those that the plan deletes, with those that it was made to keep.
 
     Raises:

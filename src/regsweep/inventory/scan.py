@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Protocol, cast
 
 from regsweep.inventory import schema
@@ -18,7 +19,7 @@ from regsweep.inventory.progress import Progress
 from regsweep.inventory.rows import Rows
 from regsweep.inventory.workers import Workers
 from regsweep.registry.manifest import MAX_MANIFEST_BYTES, Role
-from regsweep.storage.ports import Lists, Remark, Remarks, Scope
+from regsweep.storage.ports import Remark, Remarks, Scope
 
 _SHARDS_PER_TASK: Final = 4
 """Handing a task to a worker takes as long as listing a small shard."""
@@ -58,31 +59,28 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A scan under way: the listing of all but the blobs is, and these shards of blobs wait for so many lanes."""
+    """A scan under way: the listing of all but the blobs is, and these shards of blobs wait."""
 
+    store: "Scanned"
     links: Listing
     blobs: list[str]
-    lanes: int
     remarks: list[Remark]
 
 
-class Scanned(Lists, Remarks, Protocol):
+class Scanned(Source, Remarks, Protocol):
     """What a scan asks of a store in its own process."""
 
 
 def begin(store: Scanned, workers: Workers) -> Scan:
     """Begin to scan a store; `scan` brings it to its end."""
-    blobs: list[str] = []
-    others: list[str] = []
-    for shard in store.shards(Scope.ALL):
-        (blobs if shard.startswith("blobs/") else others).append(shard)
-    links = _begin(others, store.lanes, workers)
-    return Scan(links, blobs, store.lanes, list(store.remarks()))
+    links = _begin(store, list(store.shards(Scope.LINKS | Scope.OTHERS)), workers)
+    # This process finds out the rest while the workers list.
+    return Scan(store, links, list(store.shards(Scope.BLOBS)), list(store.remarks()))
 
 
-def begin_links(store: Lists, workers: Workers) -> Listing:
+def begin_links(store: Source, workers: Workers) -> Listing:
     """Begin to list a store's links alone; `take` brings it to its end."""
-    return _begin(list(store.shards(Scope.LINKS)), store.lanes, workers)
+    return _begin(store, list(store.shards(Scope.LINKS)), workers)
 
 
 def take(listing: Listing, inventory: Inventory, progress: Progress) -> None:
@@ -110,7 +108,7 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
     inventory.add(said)
     # Each stage begins before this process turns to what the last one found, so that no worker waits for it.
     _take(begun.links, inventory, progress, "listing links")
-    blobs = _begin(begun.blobs, begun.lanes, workers)
+    blobs = _begin(begun.store, begun.blobs, workers)
     inventory.flush()
     if cache:
         cache.load(inventory)
@@ -143,11 +141,14 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
         inventory.flush()
 
 
-def _begin(shards: list[str], lanes: int, workers: Workers) -> Listing:
+def _begin(store: Source, shards: list[str], workers: Workers) -> Listing:
+    here = [shard for shard in shards if shard in store.at_hand]
+    others = [shard for shard in shards if shard not in store.at_hand]
     # A task is as many shards as are listed at once, but each worker has its share of few.
-    share = -(-len(shards) // workers.processes)
-    size = max(1, min(max(lanes, _SHARDS_PER_TASK), share))
-    return Listing(len(shards), workers.run(collect_shards, chunks(shards, size)))
+    share = -(-len(others) // workers.processes)
+    size = max(1, min(max(store.lanes, _SHARDS_PER_TASK), share))
+    listed = workers.run(collect_shards, chunks(others, size))
+    return Listing(len(shards), chain((((shard,), collect_shards(store, [shard])) for shard in here), listed))
 
 
 def _take_manifests(query: str, workers: Workers, inventory: Inventory) -> None:

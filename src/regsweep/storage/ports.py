@@ -4,9 +4,9 @@ Every key is relative to `docker/registry/v2` unless said otherwise. Of all erro
 that stands for it in a bulk answer, means absent; anything else an adapter raises stops the run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Flag, StrEnum, auto
 from typing import Final, Protocol
 
 
@@ -62,12 +62,16 @@ class Outcome:
     error: str = ""
 
 
-class Scope(StrEnum):
+class Scope(Flag):
     """How much of the tree a listing covers."""
 
-    ALL = "all"
-    LINKS = "links"
-    """Only `repositories/`; uploads may be left out."""
+    LINKS = auto()
+    """Everything below `repositories/` but uploads."""
+    OTHERS = auto()
+    """Uploads, and whatever else is neither a link nor a blob."""
+    BLOBS = auto()
+    """Everything below `blobs/`."""
+    ALL = LINKS | OTHERS | BLOBS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +107,17 @@ class Lists(Protocol):
     requests: Mapping[Request, int]
     """How many requests this process has sent, those that were tried again included; empty where there are none."""
 
+    @property
+    def at_hand(self) -> Collection[str]:
+        """Shards listed to their end in naming them: their next `pages` need no request, in this process alone."""
+        ...
+
     def divide(self, processes: int) -> None:
         """Take this process for one of so many that share what `Access` allows; called once, before anything else."""
         ...
 
     def shards(self, scope: Scope) -> Iterator[str]:
-        """Name shards which together cover every key in the scope, each key once.
+        """Name shards which together cover every key in the scope, each key once; with `LINKS` maybe `OTHERS` too.
 
         Each is the beginning of its keys, but for a `*` or `=` at its end, which is the adapter's own affair.
         """
