@@ -34,6 +34,7 @@ _CREDENTIALS: Final = frozenset(
     }
 )
 _NO_CONTAINER: Final = frozenset({"ContainerNotFound", "ContainerBeingDeleted", "ContainerDisabled"})
+_UNKNOWN: Final = frozenset({"FeatureNotYetSupportedForHierarchicalNamespaceAccounts"})
 _ENVIRONMENT: Final = (
     "accountname and accountkey, credentials or connectionstring in config.yml, AZURE_STORAGE_CONNECTION_STRING, "
     "AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY, or sign in as azure-identity knows it"
@@ -59,10 +60,16 @@ class RejectedError(StorageError):
     """The service does not do what was asked for, and that is not for the blob's sake."""
 
 
+class UnknownError(RejectedError):
+    """The account does not know what was asked for."""
+
+
 _OF_A_BLOB: Final[dict[str, tuple[type[StorageError], str]]] = {
     "BlobNotFound": (NotFoundError, "not found"),
     "BlobAlreadyExists": (ExistsError, "exists already"),
     "ConditionNotMet": (ChangedError, "changed since it was listed"),
+    # A version that is the current one, or is again.
+    "OperationNotAllowedOnRootBlob": (ChangedError, "changed since it was listed"),
     "LeaseIdMissing": (KeptError, "somebody holds a lease on it"),
     "SnapshotsPresent": (KeptError, "it has snapshots, which would go with it"),
     "BlobImmutableDueToPolicy": (KeptError, "an immutability policy or a legal hold keeps it"),
@@ -138,7 +145,7 @@ def refusal(status: int, code: str, said: str, *, key: str, container: str) -> S
         return DeniedError(f"{container}: the credentials are refused: {what}", key=key, hint=f"see {_ENVIRONMENT}")
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return DeniedError(f"{key or container}: {what}", key=key, hint=_ROLE)
-    kind = StorageError if transient(status) else RejectedError
+    kind = StorageError if transient(status) else UnknownError if code in _UNKNOWN else RejectedError
     return kind(f"{key or container}: {what}", key=key)
 
 

@@ -13,7 +13,17 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 from regsweep.errors import MalformedError
+from regsweep.storage.ports import State, Unseen
 from regsweep_backends._pages import Objects
+
+VERSION: Final = "version="
+"""How the mark of a version that is not current begins; its identifier follows. An ETag begins with a quote."""
+CURRENT: Final = "current="
+"""How the mark of a current version begins; its identifier follows, a comma, and its ETag."""
+BLOCKS: Final = "blocks="
+"""How the mark of blocks that were not committed begins; a hash of what tells them from others follows."""
+NEVER: Final = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+"""The time of what has none: nobody knows its age, so it is younger than anything that may go."""
 
 _BEGIN: Final = b"<Blobs>"
 _END: Final = b"</Blobs>"
@@ -27,7 +37,9 @@ def _later(name: str) -> str:
 
 _blobs: Final = re.compile(
     (
-        r"<Blob>\s*<Name>([^<&]+)</Name>\s*<Properties>\s*"
+        r"<Blob>\s*<Name>([^<&]+)</Name>\s*"
+        # Where versions are kept, each blob tells its own.
+        r"(?:<VersionId>[^<]*</VersionId>\s*)?(?:<IsCurrentVersion>true</IsCurrentVersion>\s*)?<Properties>\s*"
         + _later("Last-Modified")
         + _later("Etag")
         + _later("Content-Length")
@@ -37,6 +49,7 @@ _blobs: Final = re.compile(
 _prefixes: Final = re.compile(rb"<BlobPrefix>\s*<Name>([^<&]+)</Name>").findall
 _DIRECTORY: Final = b"<ResourceType>directory<"
 _FOLDER: Final = b"</BlobPrefix>"
+_EMPTY: Final = b"<Content-Length>0</Content-Length>"
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -55,14 +68,91 @@ def parse(body: bytes) -> Answer:
     Raises:
         MalformedError: it is no answer to List Blobs.
     """
-    begin, end = body.find(_BEGIN), body.rfind(_END)
-    within = body[begin + len(_BEGIN) : end] if 0 <= begin < end else None
+    within, rest = _split(body)
     try:
-        if within is None or not body.endswith(_LAST):
-            return Answer(_read(body), body)
-        return Answer(_scan(within) or _read(body), body[:begin] + _BEGIN + body[end:])
+        quick = None if within is None else _scan(within)
+        return Answer(quick or _read(body), rest)
     except ValueError as error:
         raise MalformedError(f"no answer to List Blobs: {error}") from error
+
+
+class Uncommitted(NamedTuple):
+    """A name at which there may be blocks alone."""
+
+    key: str
+    begun: int
+
+
+def parse_versions(body: bytes) -> tuple[Unseen, bytes]:
+    """Read one answer that lists every version of each blob.
+
+    What has no identifier is not older than the others, but of a time when no versions were kept. It is deleted as
+    what an ordinary listing shows; if versions are kept now it becomes one, for the next plan to find.
+
+    Raises:
+        MalformedError: it is no answer to List Blobs.
+    """
+    try:
+        blobs = _blobs_of(_root(body))
+        identifiers = [blob.findtext("VersionId") for blob in blobs]
+        current = [
+            not identifier or blob.findtext("IsCurrentVersion") == "true"
+            for blob, identifier in zip(blobs, identifiers, strict=True)
+        ]
+        etags = [_quoted(_needed(blob, "Etag")) for blob in blobs]
+        found = Unseen(
+            keys=[_name(blob) for blob in blobs],
+            sizes=[int(_needed(blob, "Content-Length")) for blob in blobs],
+            modified=[_moment(_needed(blob, "Last-Modified").encode()) for blob in blobs],
+            versions=[
+                etag if not identifier else f"{CURRENT}{identifier},{etag}" if now else f"{VERSION}{identifier}"
+                for identifier, now, etag in zip(identifiers, current, etags, strict=True)
+            ],
+            states=[State.CURRENT if now else State.NONCURRENT for now in current],
+        )
+    except ValueError as error:
+        raise MalformedError(f"no answer to List Blobs: {error}") from error
+    return found, _split(body)[1]
+
+
+def parse_uncommitted(body: bytes) -> tuple[list[Uncommitted], bytes]:
+    """Read one answer that lists blobs which were never committed among all others.
+
+    Of these the service gives no ETag. An emulator does; then they are among the empty ones without a hash.
+
+    Raises:
+        MalformedError: it is no answer to List Blobs.
+    """
+    within, rest = _split(body)
+    if within is not None and _EMPTY not in within and within.count(b"<Etag>") == within.count(b"<Blob>"):
+        # As almost always.
+        return [], rest
+    try:
+        found = [
+            Uncommitted(_name(blob), _begun(blob))
+            for blob in _blobs_of(_root(body))
+            if blob.findtext("Properties/BlobType") == "BlockBlob"
+            and (
+                not blob.findtext("Properties/Etag")
+                or (blob.findtext("Properties/Content-Length"), blob.findtext("Properties/Content-MD5")) == ("0", None)
+            )
+        ]
+    except ValueError as error:
+        raise MalformedError(f"no answer to List Blobs: {error}") from error
+    return found, rest
+
+
+def _split(body: bytes) -> tuple[bytes | None, bytes]:
+    """What lies between the outermost tags, if they are there, and the rest."""
+    begin, end = body.find(_BEGIN), body.rfind(_END)
+    if not 0 <= begin < end or not body.endswith(_LAST):
+        return None, body
+    return body[begin + len(_BEGIN) : end], body[:begin] + _BEGIN + body[end:]
+
+
+def _begun(blob: ET.Element) -> int:
+    told = blob.findtext("Properties/Last-Modified") or blob.findtext("Properties/Creation-Time")
+    return _moment(told.encode()) if told else NEVER
 
 
 def _scan(text: bytes) -> Objects | None:
@@ -88,13 +178,8 @@ def _scan(text: bytes) -> Objects | None:
 
 def _read(body: bytes) -> Objects:
     """Read any answer."""
-    try:
-        root = ET.fromstring(body)  # noqa: S314 - the SDK does the same with each answer
-    except ET.ParseError as error:
-        raise ValueError(str(error)) from error
-    if root.tag != "EnumerationResults" or root.find("Blobs") is None:
-        raise ValueError(f"not EnumerationResults of Blobs but {root.tag}")
-    blobs = [blob for blob in root.iterfind("Blobs/Blob") if blob.findtext("Properties/ResourceType") != "directory"]
+    root = _root(body)
+    blobs = _blobs_of(root)
     return Objects(
         [_name(blob) for blob in blobs],
         [int(_needed(blob, "Content-Length")) for blob in blobs],
@@ -104,6 +189,20 @@ def _read(body: bytes) -> Objects:
         [_name(prefix) for prefix in root.iterfind("Blobs/BlobPrefix")],
         more=False,
     )
+
+
+def _root(body: bytes) -> ET.Element:
+    try:
+        root = ET.fromstring(body)  # noqa: S314 - the SDK does the same with each answer
+    except ET.ParseError as error:
+        raise ValueError(str(error)) from error
+    if root.tag != "EnumerationResults" or root.find("Blobs") is None:
+        raise ValueError(f"not EnumerationResults of Blobs but {root.tag}")
+    return root
+
+
+def _blobs_of(root: ET.Element) -> list[ET.Element]:
+    return [blob for blob in root.iterfind("Blobs/Blob") if blob.findtext("Properties/ResourceType") != "directory"]
 
 
 def _name(element: ET.Element) -> str:

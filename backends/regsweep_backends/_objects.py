@@ -1,13 +1,15 @@
 """A registry's tree in an object store, whatever the provider: keys in one flat name space, listed by prefix."""
 
+import string
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
 from regsweep.errors import NotFoundError, StorageError, UsageError
 from regsweep.registry.layout import BASE, LOCK
-from regsweep.storage.ports import Held, Outcome, Page, Remark, Request, Result, Scope, Target
+from regsweep.storage.ports import Held, Outcome, Page, Remark, Request, Result, Scope, Target, Unseen
 from regsweep_backends import _shards
 from regsweep_backends._pages import Objects, paged
 from regsweep_backends._window import Window
@@ -67,6 +69,30 @@ class Bucket(Protocol):
         """See `Remarks.remarks`; of what lies below a prefix."""
         ...
 
+    def unfinished(self, prefix: str) -> Iterator[Unseen]:
+        """Tell the uploads to objects below a prefix that were begun in parts and never ended.
+
+        Raises:
+            StorageError: they cannot be listed.
+        """
+        ...
+
+    def keeps_versions(self) -> bool:
+        """Whether the bucket holds, or may hold, more than the current version of its objects.
+
+        Raises:
+            StorageError: it does not tell.
+        """
+        ...
+
+    def versions(self, prefix: str) -> Iterator[Unseen]:
+        """List every version of every object below a prefix.
+
+        Raises:
+            StorageError: they cannot be listed.
+        """
+        ...
+
     def close(self) -> None:
         """Close the connections; the next request opens others."""
         ...
@@ -92,6 +118,21 @@ class ObjectStore:
     def remarks(self) -> Iterator[Remark]:
         """See `Remarks.remarks`."""
         return self._bucket.remarks(self._base)
+
+    def unfinished(self) -> Iterator[Unseen]:
+        """See `Hides.unfinished`."""
+        return map(self._below, self._bucket.unfinished(self._base))
+
+    def version_shards(self) -> Iterator[str]:
+        """See `Hides.version_shards`. Of what is gone no look for where to split finds a trace; so these are fixed."""
+        if self._bucket.keeps_versions():
+            yield "repositories/"
+            yield from (f"blobs/sha256/{digit}" for digit in string.hexdigits[:16])
+            yield "blobs/sha512/"
+
+    def versions(self, shard: str) -> Iterator[Unseen]:
+        """See `Hides.versions`."""
+        return map(self._below, self._bucket.versions(self._base + shard))
 
     def close(self) -> None:
         """Close the connections."""
@@ -187,6 +228,11 @@ class ObjectStore:
         if outcome.result is Result.FAILED:
             raise StorageError(outcome.error, key=LOCK)
         return outcome.result is Result.DELETED
+
+    def _below(self, found: Unseen) -> Unseen:
+        """The same with keys that are relative to the tree."""
+        cut = len(self._base)
+        return replace(found, keys=[path[cut:] for path in found.keys])
 
     def _read(self, limit: int, path: str) -> bytes | None:
         try:

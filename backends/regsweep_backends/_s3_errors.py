@@ -28,6 +28,8 @@ _REGION: Final = frozenset(
 _ENVIRONMENT: Final = (
     "accesskey and secretkey in config.yml, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 )
+CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+"""Codes that say that a condition does not hold."""
 _LONGEST: Final = 300
 
 

@@ -1,5 +1,6 @@
 """Many requests at once to a store behind a network: as many as it answers without slowing down."""
 
+import random
 import threading
 import time
 from collections import Counter, deque
@@ -74,6 +75,17 @@ class Window:
         with self._lock:
             self._size = max(1.0, self._size / 2)
             self._threshold = self._size
+
+    def noted(self, tries: int) -> None:
+        """Note how often a request had to be sent again before the store answered as it should."""
+        if tries:
+            self.throttled()
+        else:
+            self.answered()
+
+    def pause(self, attempt: int, *, throttled: bool = False) -> None:
+        """Wait before another try: longer each time, and never as long as others who wait."""
+        time.sleep(random.uniform(0, min(20.0, (0.5 if throttled else 0.1) * 2**attempt)))  # noqa: S311 - no secret
 
     def each(self, work: Callable[[Item], Answer], items: Iterable[Item]) -> Iterator[Answer]:
         """Give `work(item)` for each item, in order, several at once.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from regsweep.errors import NotFoundError, StorageError, UsageError
 from regsweep.registry.layout import BASE, LOCK
-from regsweep.storage.ports import Access, Held, Outcome, Page, Remark, Request, Result, Scope, Target
+from regsweep.storage.ports import Access, Held, Outcome, Page, Remark, Request, Result, Scope, Target, Unseen
 from regsweep_backends import _walk
 from regsweep_backends._descriptors import Handle, entered, refuse_climbing, translate
 from regsweep_backends._spread import spread
@@ -66,6 +66,18 @@ class FilesystemStore:
 
     def remarks(self) -> Iterator[Remark]:
         """See `Remarks.remarks`. What is deleted there is gone."""
+        return iter(())
+
+    def unfinished(self) -> Iterator[Unseen]:
+        """See `Hides.unfinished`. There is nothing that a listing does not show."""
+        return iter(())
+
+    def version_shards(self) -> Iterator[str]:
+        """See `Hides.version_shards`."""
+        return iter(())
+
+    def versions(self, shard: str) -> Iterator[Unseen]:  # noqa: ARG002 - there are none
+        """See `Hides.versions`."""
         return iter(())
 
     def divide(self, processes: int) -> None:

@@ -1,19 +1,21 @@
 """The registry's tree in a Google Cloud Storage bucket, by the service's JSON API."""
 
-import binascii
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from contextlib import contextmanager
+from functools import cached_property
 from http import HTTPStatus
-from typing import Annotated, Final, Literal
+from typing import Final
 from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import msgspec
 
-from regsweep.errors import NotFoundError, StorageError
-from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Result, Target
+from regsweep.errors import DeniedError, NotFoundError, StorageError
+from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Result, Target, Unseen
+from regsweep_backends import _gcs_listing, _gcs_policies
 from regsweep_backends._gcs_errors import no_bucket, refused
+from regsweep_backends._gcs_listing import GENERATION, Listed
 from regsweep_backends._gcs_service import Answer, Service
 from regsweep_backends._objects import ObjectStore, open_store
 from regsweep_backends._pages import Objects
@@ -23,50 +25,17 @@ _BATCH: Final = 1000
 """Deletions between two looks for a stop request: about two seconds of them."""
 _PAGE: Final = "1000"
 """Objects in one part of a listing: the most that the service gives."""
-_FIELDS: Final = "kind,nextPageToken,prefixes,items(name,size,timeCreated,generation,md5Hash)"
-_POLICIES: Final = "versioning,softDeletePolicy,retentionPolicy"
 _GONE: Final = "No such object"
 """How the service's own 404 begins where it is the object that is not there."""
+_BUCKET_ACCESS: Final = "the account needs storage.buckets.get on the bucket: the role Storage Legacy Bucket Reader"
 _NO_BUCKET: Final = "The specified bucket does not exist"
 """How it begins where it is the bucket."""
-
-
-class _Item(msgspec.Struct, rename="camel", gc=False):
-    name: str
-    size: str
-    time_created: Annotated[datetime, msgspec.Meta(tz=True)]
-    generation: str
-    md5_hash: str = ""
-
-
-class _Listed(msgspec.Struct, rename="camel"):
-    # It must be there: an answer of somebody else's that is any JSON at all is no empty bucket.
-    kind: Literal["storage#objects"]
-    items: list[_Item] = []
-    prefixes: list[str] = []
-    next_page_token: str = ""
-
-
-class _Versioning(msgspec.Struct, frozen=True):
-    enabled: bool = False
-
-
-class _SoftDelete(msgspec.Struct, rename="camel", frozen=True):
-    retention_duration_seconds: str = "0"
-
-
-class _Policies(msgspec.Struct, rename="camel"):
-    versioning: _Versioning = _Versioning()
-    soft_delete_policy: _SoftDelete = _SoftDelete()
-    retention_policy: dict[str, object] | None = None
 
 
 class _Created(msgspec.Struct):
     generation: str
 
 
-_decode_list: Final = msgspec.json.Decoder(_Listed).decode
-_decode_policies: Final = msgspec.json.Decoder(_Policies).decode
 _decode_created: Final = msgspec.json.Decoder(_Created).decode
 
 
@@ -119,13 +88,11 @@ class GcsBucket:
         with its storage class too. An upload session that distribution left is an object as any other, at `data` below
         `_uploads`.
         """
-        query = {"prefix": prefix, "maxResults": _PAGE, "fields": _FIELDS} | ({"delimiter": "/"} if folders else {})
-        while True:
-            objects, token = self._list(query, prefix)
+        query = {"prefix": prefix, "fields": _gcs_listing.FIELDS} | ({"delimiter": "/"} if folders else {})
+        for page in self._pages(query):
+            with self._sense(prefix):
+                objects = _gcs_listing.objects_of(page)
             yield objects
-            if not token:
-                return
-            query["pageToken"] = token
 
     def get(self, path: str, limit: int) -> tuple[bytes, str]:
         """See `Bucket.get`."""
@@ -168,43 +135,79 @@ class GcsBucket:
     def remarks(self, prefix: str) -> Iterator[Remark]:  # noqa: ARG002 - what is asked is the bucket's
         """See `Bucket.remarks`."""
         try:
-            answer = self._service.ask("GET", self._about, {"fields": _POLICIES}, kind=Request.READ, key="")
-            if answer.status != HTTPStatus.OK:
-                raise refused(answer.status, answer.said, key="", bucket=self._where)
-            found = _decode_policies(answer.body)
+            found = list(self._policies.remarks())
         except (StorageError, ValueError) as error:
             yield Remark(code="untold", text=f"whether it keeps what is deleted cannot be told: {error}")
             return
-        if found.versioning.enabled:
-            yield Remark(
-                code="versions-kept",
-                text="the bucket keeps versions: what is deleted stays as noncurrent versions until a lifecycle rule "
-                "ends them; its bytes come free then",
-            )
-        if days := int(found.soft_delete_policy.retention_duration_seconds) // 86_400:
-            yield Remark(
-                code="soft-delete",
-                text=f"the bucket keeps what is deleted for {days} days; its bytes are paid for until then",
-            )
-        if found.retention_policy:
-            yield Remark(
-                code="object-lock",
-                text="the bucket has a retention policy: what is younger than it asks for cannot be deleted",
-            )
+        yield from found
+
+    def unfinished(self, prefix: str) -> Iterator[Unseen]:  # noqa: ARG002 - whatever it is
+        """See `Bucket.unfinished`. None are told.
+
+        A registry uploads in resumable sessions. The service lists none of them: only who began one knows of it, and
+        a week later it is over. Multipart uploads, which can be listed, are another API's, by which no registry writes.
+        """
+        return iter(())
+
+    def keeps_versions(self) -> bool:
+        """See `Bucket.keeps_versions`."""
+        return self._policies.may_keep_versions
+
+    def versions(self, prefix: str) -> Iterator[Unseen]:
+        """See `Bucket.versions`. There are no markers: what was deleted has no live generation."""
+        query = {"prefix": prefix, "versions": "true", "fields": _gcs_listing.GENERATION_FIELDS}
+        for page in self._pages(query):
+            with self._sense(prefix):
+                found = _gcs_listing.generations_of(page)
+            yield found
 
     def close(self) -> None:
         """See `Bucket.close`."""
         self._service.close()
 
-    def _list(self, query: Mapping[str, str], prefix: str) -> tuple[Objects, str]:
-        """A part of a listing, and the token of the next; empty where there is none."""
+    @cached_property
+    def _policies(self) -> _gcs_policies.Policies:
+        """The bucket's own words, asked for once.
+
+        Raises:
+            StorageError: it does not tell.
+        """
+        answer = self._service.ask("GET", self._about, {"fields": _gcs_policies.FIELDS}, kind=Request.READ, key="")
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise no_bucket(key="", bucket=self._where)
+        if answer.status == HTTPStatus.FORBIDDEN:
+            raise DeniedError(f"{self._where}: {answer.said}", key="", hint=_BUCKET_ACCESS)
+        if answer.status != HTTPStatus.OK:
+            raise refused(answer.status, answer.said, key="", bucket=self._where)
+        try:
+            return _gcs_policies.decode(answer.body)
+        except ValueError as error:
+            raise StorageError(f"{self._where}: what it tells of itself makes no sense: {error}", key="") from error
+
+    def _pages(self, query: Mapping[str, str]) -> Iterator[Listed]:
+        """The parts of a listing, one after the other."""
+        token = ""
+        while True:
+            page = self._page({**query, "maxResults": _PAGE} | ({"pageToken": token} if token else {}))
+            yield page
+            if not page.next_page_token:
+                return
+            token = page.next_page_token
+
+    def _page(self, query: Mapping[str, str]) -> Listed:
+        prefix = query["prefix"]
         answer = self._service.ask("GET", self._objects, query, kind=Request.LIST, key=prefix)
         if answer.status == HTTPStatus.NOT_FOUND:
             raise no_bucket(key=prefix, bucket=self._where)
         if answer.status != HTTPStatus.OK:
             raise refused(answer.status, answer.said, key=prefix, bucket=self._where)
+        with self._sense(prefix):
+            return _gcs_listing.decode(answer.body)
+
+    @contextmanager
+    def _sense(self, prefix: str) -> Iterator[None]:
         try:
-            return _columns(_decode_list(answer.body))
+            yield
         except ValueError as error:
             raise StorageError(f"{self._where}: its listing makes no sense: {error}", key=prefix) from error
 
@@ -238,7 +241,11 @@ class GcsBucket:
 
     def _delete_one(self, target: Target) -> Outcome:
         key = target.key
-        condition = {"ifGenerationMatch": target.version} if target.version else {}
+        if target.version.startswith(GENERATION):
+            # Whoever names the generation deletes it for good, live or not, and nothing else.
+            condition = {"generation": target.version.removeprefix(GENERATION)}
+        else:
+            condition = {"ifGenerationMatch": target.version} if target.version else {}
         try:
             answer = self._service.ask("DELETE", self._at(key), condition, kind=Request.DELETE, key=key)
             if answer.status == HTTPStatus.PRECONDITION_FAILED:
@@ -261,27 +268,8 @@ class GcsBucket:
         if answer.said.startswith(_NO_BUCKET):
             return no_bucket(key=path, bucket=self._where)
         if not answer.said.startswith(_GONE):
-            self._list({"prefix": path, "maxResults": "1", "fields": _FIELDS}, path)
+            self._page({"prefix": path, "maxResults": "1", "fields": _gcs_listing.FIELDS})
         return NotFoundError(f"{path}: not found", key=path)
 
     def _at(self, path: str) -> str:
         return f"{self._objects}/{quote(path, safe='')}"
-
-
-def _columns(page: _Listed) -> tuple[Objects, str]:
-    items = page.items
-    objects = Objects(
-        [item.name for item in items],
-        [int(item.size) for item in items],
-        [round(item.time_created.timestamp() * 1_000_000) for item in items],
-        [_hex(item.md5_hash) for item in items],
-        [item.generation for item in items],
-        page.prefixes,
-        more=bool(page.next_page_token),
-    )
-    return objects, page.next_page_token
-
-
-def _hex(encoded: str) -> str:
-    """A hash as hex digits, from base64; objects that were put together from others have none."""
-    return binascii.a2b_base64(encoded).hex()

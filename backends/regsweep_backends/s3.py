@@ -1,10 +1,8 @@
 """The registry's tree in an S3 bucket, or in any store that speaks S3's protocol."""
 
-import random
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -12,13 +10,14 @@ import urllib3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 
 from regsweep.errors import NotFoundError, StorageError
-from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Result, Target
-from regsweep_backends import _s3_listing
+from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Target, Unseen
+from regsweep_backends import _s3_listing, _s3_unseen
 from regsweep_backends._objects import ObjectStore, open_store
 from regsweep_backends._pages import Objects
 from regsweep_backends._parameters import Parameters
 from regsweep_backends._s3_client import ATTEMPTS, PAGE, endpoint_of, make_client
-from regsweep_backends._s3_errors import code_of, said, short, translate
+from regsweep_backends._s3_deleting import delete_batch, delete_one
+from regsweep_backends._s3_errors import CHANGED, code_of, translate
 from regsweep_backends._s3_remarks import remarks
 from regsweep_backends._window import Window
 
@@ -26,10 +25,8 @@ if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import (
-        DeleteObjectRequestTypeDef,
         GetObjectOutputTypeDef,
         ListObjectsV2OutputTypeDef,
-        ObjectIdentifierTypeDef,
         PutObjectRequestTypeDef,
     )
 
@@ -51,27 +48,16 @@ _PUBLIC: Final = (
 """The parameters that a URL repeats: what is needed to find the bucket again, and no secret."""
 _REQUESTS: Final = {
     "ListObjectsV2": Request.LIST,
+    "ListObjectVersions": Request.LIST,
+    "ListMultipartUploads": Request.LIST,
+    "ListParts": Request.LIST,
     "PutObject": Request.WRITE,
     "DeleteObject": Request.DELETE,
     "DeleteObjects": Request.DELETE,
+    "AbortMultipartUpload": Request.DELETE,
 }
 """What is counted as a reading otherwise: `GetObject`, and what the SDK asks by itself."""
-_CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
-_NO_BATCHES: Final = frozenset(
-    {
-        "NotImplemented",
-        "MethodNotAllowed",
-        "MalformedXML",
-        "InvalidRequest",
-        "InvalidArgument",
-        "InvalidDigest",
-        "405",
-        "501",
-    }
-)
-"""What stores answer that know no DeleteObjects, or none with a checksum that the SDK sends."""
 _NO_S3: Final = "see regionendpoint: what answers there is no S3"
-_TRANSIENT: Final = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout", "Throttling"})
 
 
 def connect(parameters: Mapping[str, object], access: Access) -> ObjectStore:
@@ -146,9 +132,9 @@ class S3Bucket:
                 if attempt == ATTEMPTS:
                     raise translate(error, key=path, bucket=self._where) from error
                 self.window.throttled()
-                time.sleep(_pause(attempt))
+                self.window.pause(attempt)
             else:
-                self._noted(answer["ResponseMetadata"])
+                self.window.noted(answer["ResponseMetadata"].get("RetryAttempts", 0))
                 return content, answer.get("ETag", "")
 
     def create(self, path: str, content: bytes) -> tuple[str, bool] | None:
@@ -156,7 +142,7 @@ class S3Bucket:
         try:
             created = self._put(path, content, "*")
         except ClientError as error:
-            if code_of(error) in _CHANGED:
+            if code_of(error) in CHANGED:
                 return self._own(path, content, error)
             if code_of(error) != "NotImplemented":
                 raise translate(error, key=path, bucket=self._where) from error
@@ -174,7 +160,7 @@ class S3Bucket:
         try:
             self._put(path, content, "*")
         except ClientError as error:
-            return code_of(error) in _CHANGED
+            return code_of(error) in CHANGED
         except BotoCoreError:
             return False
         return False
@@ -191,16 +177,28 @@ class S3Bucket:
 
     def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         """See `Bucket.delete`."""
-        if self._batches:
-            outcomes = self._delete_batch(targets)
+        if self._batches and not any(target.version.startswith(_s3_unseen.UPLOAD) for target in targets):
+            outcomes = delete_batch(self._client, self._name, targets, self.window)
             if outcomes is not None:
                 return iter(outcomes)
             self._batches = False
-        return self.window.each(self._delete_one, targets)
+        return self.window.each(partial(delete_one, self._client, self._name, self.window), targets)
 
     def remarks(self, prefix: str) -> Iterator[Remark]:
         """See `Bucket.remarks`."""
         return remarks(self._client, self._name, prefix)
+
+    def unfinished(self, prefix: str) -> Iterator[Unseen]:
+        """See `Bucket.unfinished`."""
+        return _s3_unseen.unfinished(self._client, self._name, prefix, self.window)
+
+    def keeps_versions(self) -> bool:
+        """See `Bucket.keeps_versions`."""
+        return _s3_unseen.keeps_versions(self._client, self._name)
+
+    def versions(self, prefix: str) -> Iterator[Unseen]:
+        """See `Bucket.versions`."""
+        return _s3_unseen.versions(self._client, self._name, prefix)
 
     def close(self) -> None:
         """See `Bucket.close`."""
@@ -225,7 +223,7 @@ class S3Bucket:
         except (ValueError, KeyError, RecursionError) as error:
             # The SDK's own, of numbers and times that are none.
             raise StorageError(f"{self._where}: does not list as S3 does", key=prefix, hint=_NO_S3) from error
-        self._noted(answer["ResponseMetadata"])
+        self.window.noted(answer["ResponseMetadata"].get("RetryAttempts", 0))
         return answer
 
     def _put(self, path: str, content: bytes, condition: str = "") -> str:
@@ -238,65 +236,6 @@ class S3Bucket:
             if key:
                 request["SSEKMSKeyId"] = key
         return self._client.put_object(**request)["ETag"]
-
-    def _delete_batch(self, targets: Sequence[Target]) -> list[Outcome] | None:
-        """Delete by one request; `None` where the store knows none such."""
-        left = {target.key: target for target in targets}
-        outcomes: dict[str, Outcome] = {}
-        attempt = 0
-        while left:
-            attempt += 1
-            try:
-                answer = self._client.delete_objects(
-                    Bucket=self._name,
-                    # Not quietly: what the store does not name as deleted is not.
-                    Delete={"Objects": [_identified(target) for target in left.values()]},
-                )
-            except ClientError as error:
-                if code_of(error) in _NO_BATCHES:
-                    return None
-                failed = _failed(translate(error, key="", bucket=self._where))
-                outcomes |= dict.fromkeys(left, failed)
-                break
-            except BotoCoreError as error:
-                failed = _failed(translate(error, key="", bucket=self._where))
-                outcomes |= dict.fromkeys(left, failed)
-                break
-            self._noted(answer["ResponseMetadata"])
-            outcomes |= {one.get("Key", ""): Outcome(Result.DELETED) for one in answer.get("Deleted", [])}
-            again: dict[str, Target] = {}
-            for trouble in answer.get("Errors", []):
-                key, code = trouble.get("Key", ""), trouble.get("Code", "")
-                if code in _TRANSIENT and attempt < ATTEMPTS and key in left:
-                    again[key] = left[key]
-                else:
-                    outcomes[key] = _outcome(key, code, trouble.get("Message", ""))
-            if again:
-                self.window.throttled()
-                time.sleep(_pause(attempt))
-            left = again
-        untold = Outcome(Result.FAILED, f"{self._where}: did not say what became of it")
-        return [outcomes.get(target.key, untold) for target in targets]
-
-    def _delete_one(self, target: Target) -> Outcome:
-        request: DeleteObjectRequestTypeDef = {"Bucket": self._name, "Key": target.key}
-        if target.version:
-            request["IfMatch"] = target.version
-        try:
-            answer = self._client.delete_object(**request)
-        except ClientError as error:
-            return _outcome(target.key, code_of(error), said(error))
-        except BotoCoreError as error:
-            return _failed(translate(error, key=target.key, bucket=self._where))
-        self._noted(answer["ResponseMetadata"])
-        return Outcome(Result.DELETED)
-
-    def _noted(self, metadata: Mapping[str, Any]) -> None:
-        """Take a lesson from how often the SDK had to ask."""
-        if metadata.get("RetryAttempts"):
-            self.window.throttled()
-        else:
-            self.window.answered()
 
 
 def _read(answer: "GetObjectOutputTypeDef", limit: int) -> bytes:
@@ -335,26 +274,3 @@ def _parsed(answer: "ListObjectsV2OutputTypeDef") -> _s3_listing.Page:
         answer["IsTruncated"],
     )
     return _s3_listing.Page(objects, answer.get("NextContinuationToken", ""))
-
-
-def _identified(target: Target) -> "ObjectIdentifierTypeDef":
-    return {"Key": target.key, "ETag": target.version} if target.version else {"Key": target.key}
-
-
-def _outcome(key: str, code: str, message: str) -> Outcome:
-    if code == "NoSuchKey":
-        return Outcome(Result.ABSENT)
-    if code in _CHANGED:
-        return Outcome(Result.CHANGED, f"{key}: changed since it was listed")
-    return Outcome(Result.FAILED, f"{key}: {short(message) or code}")
-
-
-def _failed(error: StorageError) -> Outcome:
-    if isinstance(error, NotFoundError):
-        return Outcome(Result.ABSENT)
-    return Outcome(Result.FAILED, error.message)
-
-
-def _pause(attempt: int) -> float:
-    """Seconds to wait before another try: longer each time, and never the same for all who wait."""
-    return random.uniform(0, min(20.0, 0.1 * 2**attempt))  # noqa: S311 - no secret

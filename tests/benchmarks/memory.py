@@ -15,7 +15,7 @@ from regsweep.inventory.workers import Workers, cores
 from regsweep.plan import file
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options, Untagged
-from regsweep.storage.ports import Page, Remark, Request, Scope
+from regsweep.storage.ports import Page, Remark, Request, Scope, Unseen
 from tests.benchmarks.measure import tell
 
 _REPOSITORIES = 1_000
@@ -90,6 +90,18 @@ class _MadeUp:
 
     def remarks(self) -> Iterator[Remark]:
         """Say nothing."""
+        return iter(())
+
+    def unfinished(self) -> Iterator[Unseen]:
+        """There is none."""
+        return iter(())
+
+    def version_shards(self) -> Iterator[str]:
+        """There is none."""
+        return iter(())
+
+    def versions(self, _shard: str) -> Iterator[Unseen]:
+        """There is none."""
         return iter(())
 
     def shards(self, scope: Scope) -> Iterator[str]:

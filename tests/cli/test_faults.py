@@ -24,9 +24,9 @@ IMPATIENT: Final = """
 import sys
 import botocore.retryhandler
 from regsweep.cli.main import main
-from regsweep_backends import s3
+from regsweep_backends import _window, s3
 botocore.retryhandler.delay_exponential = lambda **_: 0
-s3._pause = lambda _: 0.0
+_window.Window.pause = lambda *_, **__: None
 s3.S3Bucket.batch = 2
 main()
 """

@@ -23,7 +23,8 @@ from regsweep.inventory.scan import begin, scan
 from regsweep.inventory.workers import Workers
 from regsweep.plan.options import Untagged
 from regsweep.storage.ports import Outcome, Request, Result, Store, Target
-from regsweep_backends import _azure_account, _gcs_service, _objects, _s3_client, azure, s3
+from regsweep_backends import _azure_account, _gcs_service, _objects, _s3_client
+from regsweep_backends._window import Window
 from tests.conformance.azure import AzureRaw, azure_maker
 from tests.conformance.content import digest
 from tests.conformance.gcs import gcs_maker
@@ -38,7 +39,6 @@ from tests.servers.faults import Asked, Cut, Fault, Late, Proxy, faults
 from tests.servers.refusals import AZURE, GCS, S3
 from tests.trees import BASE, Tree, slashed
 from tests.unit.memory import SILENT
-from tests.unit.s3_scene import MODELS
 
 LOCK: Final = "regsweep.lock"
 RULES: Final = replace(ALL_OLD, untagged=Untagged.DELETE)
@@ -82,10 +82,8 @@ def behind(request: pytest.FixtureRequest) -> Iterator[Behind]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "_pause", lambda _: 0.0)
+    monkeypatch.setattr(Window, "pause", lambda *_, **__: None)
     monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0)
-    monkeypatch.setattr("botocore.session.create_loader", lambda _: MODELS)
-    monkeypatch.setattr(azure, "_pause", lambda *_, **__: 0.0)
     # Of a download that breaks off the SDK tries twice more by itself.
     monkeypatch.setattr("azure.storage.blob._download.time", SimpleNamespace(sleep=lambda _: None))
     monkeypatch.setattr(_objects, "_SETTLING_SECONDS", 0.0)

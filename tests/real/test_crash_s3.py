@@ -25,9 +25,11 @@ KILLED: Final = -signal.SIGKILL
 CRASHING: Final = """
 import os, signal, sys
 from regsweep.cli.main import main
+from regsweep_backends import s3
+from regsweep_backends._window import Window
 from regsweep_backends.s3 import S3Bucket
 moment, left, batches = sys.argv.pop(1), int(sys.argv.pop(1)), sys.argv.pop(1) == "batches"
-sending, noted, write = S3Bucket._sending, S3Bucket._noted, os.write
+sending, noted, write = S3Bucket._sending, Window.noted, os.write
 deleting = False
 
 def passed(this):
@@ -43,10 +45,10 @@ def about_to_send(self, event_name, **more):
         passed("before a request")
     sending(self, event_name, **more)
 
-def answered(self, metadata):
+def answered(self, tries):
     if deleting:
         passed("after a request")
-    noted(self, metadata)
+    noted(self, tries)
 
 def writing(fd, content):
     if not os.readlink(f"/proc/self/fd/{fd}").endswith(".journal"):
@@ -56,10 +58,10 @@ def writing(fd, content):
     passed("within a note")
     return write(fd, content)
 
-S3Bucket._sending, S3Bucket._noted, os.write = about_to_send, answered, writing
+S3Bucket._sending, Window.noted, os.write = about_to_send, answered, writing
 S3Bucket.batch = 4
 if not batches:
-    S3Bucket._delete_batch = lambda self, targets: None
+    s3.delete_batch = lambda *_: None
 os.fsync = lambda fd: None  # whoever is killed loses nothing that was written
 main()
 """

@@ -14,6 +14,7 @@ from fixtures.registry import Registry, Storage
 from tests.command import Finished, regsweep
 from tests.real.books import Session, condemned_keys, session, split
 from tests.servers import s3
+from tests.servers.ceph import ceph
 from tests.trees import BASE
 
 if TYPE_CHECKING:
@@ -79,10 +80,10 @@ class Pruned:
         return self.ledger.outcome(untagged="delete")
 
 
-@pytest.fixture(scope="module")
-def pruned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pruned]:
+@pytest.fixture(scope="module", params=[s3.seaweedfs, ceph], ids=["seaweedfs", "ceph"])
+def pruned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pruned]:
     cwd, ledger = tmp_path_factory.mktemp("pruned"), Ledger()
-    with s3.seaweedfs(cwd / "server") as server:
+    with request.param(cwd / "server") as server:
         client, storage = server.client(), storage_of(server)
         client.create_bucket(Bucket=BUCKET)
         with session(storage, ledger) as to:
@@ -144,7 +145,7 @@ def test_every_image_that_should_not_live_is_unknown(pruned: Pruned, tmp_path: P
 
 
 def test_the_catalog_lists_what_lives(pruned: Pruned) -> None:
-    # Unlike other stores SeaweedFS lists a folder for a while after its last object went.
+    # Unlike Ceph SeaweedFS lists a folder for a while after its last object went.
     with Client(pruned.registry.url) as client:
         assert set(client.repositories()) - {"emptied"} == {split(name)[0] for name in pruned.outcome.live}
     assert not any(key.startswith("repositories/emptied/") for key in pruned.after)

@@ -6,7 +6,7 @@ from hashlib import md5
 
 from regsweep.errors import NotFoundError
 from regsweep.registry.layout import BASE
-from regsweep.storage.ports import Outcome, Page, Remark, Result, Target
+from regsweep.storage.ports import Outcome, Page, Remark, Result, Target, Unseen
 from regsweep_backends._objects import ObjectStore
 from regsweep_backends._pages import Objects
 from regsweep_backends._window import Window
@@ -98,6 +98,18 @@ class MemoryBucket:
 
     def remarks(self, prefix: str) -> Iterator[Remark]:  # noqa: ARG002 - the port's
         """See `Bucket.remarks`."""
+        return iter(())
+
+    def unfinished(self, prefix: str) -> Iterator[Unseen]:  # noqa: ARG002 - as above
+        """See `Bucket.unfinished`."""
+        return iter(())
+
+    def keeps_versions(self) -> bool:
+        """See `Bucket.keeps_versions`."""
+        return False
+
+    def versions(self, prefix: str) -> Iterator[Unseen]:  # noqa: ARG002 - as above
+        """See `Bucket.versions`."""
         return iter(())
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A small Cloud Storage on 127.0.0.1, for what no emulator does: conditions on deletions, and faults."""
+"""A small Cloud Storage on 127.0.0.1, for what no emulator does: faults, and conditions and generations to delete."""
 
 import base64
 import json
@@ -86,6 +86,8 @@ class Stub:
 
     Attributes:
         objects: what the bucket holds.
+        noncurrent: what it keeps of what was overwritten or deleted.
+        versioning: whether it keeps that; `None` if it never did.
         faults: what happens to the next requests, in order.
         always: what happens to every request, once `faults` is empty.
         conditional: whether it takes notice of conditions.
@@ -95,6 +97,8 @@ class Stub:
 
     def __init__(self) -> None:
         self.objects: dict[str, Stored] = {}
+        self.noncurrent: list[tuple[str, Stored]] = []
+        self.versioning: bool | None = None
         self.faults: deque[Fault | None] = deque()
         self.always: Fault | None = None
         self.conditional = True
@@ -126,16 +130,34 @@ class Stub:
         """Write an object, and give its generation."""
         self._written += 1
         stored = Stored(content, str(_BEGINNING + self._written), composite)
+        self._overwritten(name)
         self.objects[name] = stored
         return stored.generation
+
+    def remove(self, name: str) -> None:
+        """Delete an object, of which a generation may be kept."""
+        self._overwritten(name)
+        del self.objects[name]
+
+    def generations(self) -> list[tuple[str, str]]:
+        """The name and the number of every generation, live or not."""
+        live = [(name, stored.generation) for name, stored in self.objects.items()]
+        return sorted([*live, *((name, stored.generation) for name, stored in self.noncurrent)])
+
+    def _overwritten(self, name: str) -> None:
+        if self.versioning and name in self.objects:
+            self.noncurrent.append((name, self.objects[name]))
 
     def answer(self, asked: Asked, content: bytes, kind: str) -> Answer:
         """Do what is asked."""
         objects = f"/storage/v1/b/{BUCKET}/o"
         if asked.path == "/token":
             return Answer(200, json.dumps({"access_token": TOKEN, "expires_in": 3600}).encode())
+        if asked.path == f"/storage/v1/b/{BUCKET}":
+            known = {} if self.versioning is None else {"versioning": {"enabled": self.versioning}}
+            return Answer(200, json.dumps(known).encode())
         if asked.path == objects:
-            return self._list(asked.query)
+            return self._versions(asked.query) if asked.query.get("versions") == "true" else self._list(asked.query)
         if asked.path == f"/upload{objects}":
             message = message_from_bytes(f"Content-Type: {kind}\r\n\r\n".encode() + content)
             about, thing = [part.get_payload(decode=True) for part in message.walk() if not part.is_multipart()]
@@ -159,12 +181,27 @@ class Stub:
             page["nextPageToken"] = str(start + self.part)
         return Answer(200, json.dumps(page).encode())
 
+    def _versions(self, query: Mapping[str, str]) -> Answer:
+        live = [(name, _item(name, stored)) for name, stored in self.objects.items()]
+        dead = [
+            (name, _item(name, stored) | {"timeDeleted": "2024-01-01T00:00:00Z"}) for name, stored in self.noncurrent
+        ]
+        found = sorted((*live, *dead), key=lambda one: (one[0], str(one[1]["generation"])))
+        items = [item for name, item in found if name.startswith(query["prefix"])]
+        start = int(query.get("pageToken", "0"))
+        page: dict[str, object] = {"kind": "storage#objects", "items": items[start : start + self.part]}
+        if start + self.part < len(items):
+            page["nextPageToken"] = str(start + self.part)
+        return Answer(200, json.dumps(page).encode())
+
     def _insert(self, name: str, query: Mapping[str, str], content: bytes) -> Answer:
         if self._unmet(name, query):
             return refusal(412, "At least one of the pre-conditions you specified did not hold.")
         return Answer(200, json.dumps({"generation": self.put(name, content)}).encode())
 
     def _one(self, method: str, name: str, query: Mapping[str, str]) -> Answer:
+        if method == "DELETE" and "generation" in query:
+            return self._delete_generation(name, query["generation"])
         if self._unmet(name, query):
             return refusal(412, "At least one of the pre-conditions you specified did not hold.")
         stored = self.objects.get(name)
@@ -172,11 +209,19 @@ class Stub:
             text = f"No such object: {BUCKET}/{name}"
             return Answer(404, text.encode()) if "alt" in query else refusal(404, text)
         if method == "DELETE":
-            del self.objects[name]
+            self.remove(name)
             return Answer(204, b"")
         if query.get("alt") == "media":
             return Answer(200, stored.content, stored.generation)
         return Answer(200, json.dumps(_item(name, stored)).encode())
+
+    def _delete_generation(self, name: str, generation: str) -> Answer:
+        if (name, generation) not in self.generations():
+            return refusal(404, f"No such object: {BUCKET}/{name}#{generation}")
+        if name in self.objects and self.objects[name].generation == generation:
+            del self.objects[name]
+        self.noncurrent = [one for one in self.noncurrent if (one[0], one[1].generation) != (name, generation)]
+        return Answer(204, b"")
 
     def _unmet(self, name: str, query: Mapping[str, str]) -> bool:
         wanted = query.get("ifGenerationMatch")

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
+from regsweep.errors import DeniedError
 from regsweep.inventory.database import Inventory, create
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.scan import begin, scan
@@ -17,7 +18,7 @@ from regsweep.plan.make import decide
 from regsweep.plan.options import Options, Untagged
 from regsweep.plan.summary import Totals
 from regsweep.registry.layout import BASE
-from regsweep.storage.ports import Held, Outcome, Page, Remark, Request, Result, Scope, Target
+from regsweep.storage.ports import Held, Outcome, Page, Remark, Request, Result, Scope, State, Target, Unseen
 from tests.trees import Tree
 
 DELETE = Options(untagged=Untagged.DELETE)
@@ -29,6 +30,16 @@ class Thing:
 
     content: bytes
     modified: int
+
+
+class Hidden(NamedTuple):
+    """What no listing of keys shows."""
+
+    key: str
+    size: int
+    modified: int
+    version: str
+    state: State = State.NONCURRENT
 
 
 @dataclass
@@ -53,6 +64,12 @@ class MemoryStore:
     requests: Mapping[Request, int] = field(default_factory=dict)
     deletions_in_request: int = 1
     said: list[Remark] = field(default_factory=list)
+    parts: list[Hidden] = field(default_factory=list)
+    """The uploads in parts that were never ended."""
+    history: list[Hidden] = field(default_factory=list)
+    """Every version of every key, the current ones too."""
+    secretive: bool = False
+    """Whether this user may not ask for either."""
     versioned: bool = False
     """Whether it marks what it lists, as an object store does: by the first letters of the content's hash."""
     url: str = "memory"
@@ -74,6 +91,22 @@ class MemoryStore:
     def remarks(self) -> Iterator[Remark]:
         """See `Remarks.remarks`."""
         return iter(self.said)
+
+    def unfinished(self) -> Iterator[Unseen]:
+        """See `Hides.unfinished`."""
+        if self.secretive:
+            raise DeniedError("memory: access denied", key="")
+        yield unseen(self.parts)
+
+    def version_shards(self) -> Iterator[str]:
+        """See `Hides.version_shards`."""
+        return iter(("repositories/", "blobs/") if self.history else ())
+
+    def versions(self, shard: str) -> Iterator[Unseen]:
+        """See `Hides.versions`."""
+        if self.secretive:
+            raise DeniedError("memory: access denied", key="")
+        yield unseen([one for one in self.history if one.key.startswith(shard)])
 
     def divide(self, processes: int) -> None:
         """See `Lists.divide`."""
@@ -181,6 +214,17 @@ class MemoryStore:
         return [key for name, *keys in self.calls if name == "delete" for key in keys]
 
 
+def unseen(found: Sequence[Hidden]) -> Unseen:
+    """The same as columns."""
+    return Unseen(
+        keys=[one.key for one in found],
+        sizes=[one.size for one in found],
+        modified=[one.modified for one in found],
+        versions=[one.version for one in found],
+        states=[one.state for one in found],
+    )
+
+
 def version_of(content: bytes) -> str:
     """What a store that marks what it lists would mark this with; quotes and all, as S3 does."""
     return f'"{sha256(content).hexdigest()[:16]}"'
@@ -225,7 +269,7 @@ def decided(tree: Tree | MemoryStore, options: Options = DELETE) -> Iterator[Dec
     """Scan a tree, or a store, and work out what goes."""
     store = MemoryStore.of(tree) if isinstance(tree, Tree) else tree
     with Workers(store, 1) as workers, create(facts={}) as inventory:
-        scan(begin(store, workers), workers, inventory, SILENT)
+        scan(begin(store, workers, uploads=options.uploads, versions=options.versions), workers, inventory, SILENT)
         yield Decided(inventory, decide(inventory, options, SILENT, now=datetime.now(UTC)), options)
 
 

@@ -5,19 +5,15 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from botocore.loaders import create_loader
 
 from regsweep.registry.layout import BASE
 from regsweep.storage.ports import Result, Target
-from regsweep_backends import _objects, s3
+from regsweep_backends import _objects
+from regsweep_backends._window import Window
 from regsweep_backends.s3 import S3Bucket
 from tests.unit.s3_stub import Answer, Request
 
 BLOB: Final = f"{BASE}/blobs/sha256/00/{'0' * 64}/data"
-
-
-MODELS: Final = create_loader()
-"""What the SDK knows of S3, read once for all its clients: it takes longer than anything that is asked here."""
 
 
 Script = Callable[[Request], Answer]
@@ -32,10 +28,9 @@ def set_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
-    monkeypatch.setattr(s3, "_pause", lambda _: 0.0)
+    monkeypatch.setattr(Window, "pause", lambda *_, **__: None)
     monkeypatch.setattr(_objects, "_SETTLING_SECONDS", 0.0)
     monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0)
-    monkeypatch.setattr("botocore.session.create_loader", lambda _: MODELS)
 
 
 def target(path: str, version: str = "") -> Target:

@@ -212,7 +212,7 @@ def test_the_account_is_the_one_given_else_that_of_the_environment(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    client = AzureBucket({"container": "c"} | parameters)._client  # noqa: SLF001 - nothing else tells where it would go
+    client = AzureBucket({"container": "c"} | parameters)._service.client  # noqa: SLF001 - nothing else tells where it would go
     assert client.primary_hostname == host
     assert client.credential.account_name == host.partition(".")[0].replace("x", "ours")
 
@@ -229,7 +229,7 @@ def test_the_account_is_the_one_given_else_that_of_the_environment(
     ],
 )
 def test_without_a_key_an_identity_signs_in(parameters: dict[str, object], kind: str) -> None:
-    client = AzureBucket({"container": "c", "accountname": "ours"} | parameters)._client  # noqa: SLF001 - as above
+    client = AzureBucket({"container": "c", "accountname": "ours"} | parameters)._service.client  # noqa: SLF001 - as above
     assert type(client.credential).__name__ == kind
 
 
@@ -272,7 +272,7 @@ def test_a_copy_of_a_used_store_opens_connections_of_its_own(stub: Stub, bucket:
     bucket.get("k", 9)
     copy = pickle.loads(pickle.dumps(bucket))  # noqa: S301 - made on the spot
     assert (copy.url, copy.get("k", 9)) == (bucket.url, bucket.get("k", 9))
-    assert copy._client is not bucket._client  # noqa: SLF001 - what the test is about
+    assert copy._service.client is not bucket._service.client  # noqa: SLF001 - what the test is about
 
 
 # Reading

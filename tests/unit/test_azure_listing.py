@@ -9,6 +9,7 @@ HEAD = (
     b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?><EnumerationResults '
     b'ServiceEndpoint="https://account.blob.core.windows.net/" ContainerName="registries"><Prefix>a</Prefix>'
 )
+VERSIONED = "</Name><VersionId>2026-11-25T01:30:33.6598461Z</VersionId><IsCurrentVersion>true</IsCurrentVersion>"
 TAIL = b"<NextMarker>2!88!MDAw</NextMarker></EnumerationResults>"
 
 
@@ -47,6 +48,7 @@ def test_a_page_gives_each_blob_with_its_size_time_hash_and_version() -> None:
         ["<BlobPrefix><Name>a/</Name></BlobPrefix>", blob(), "<BlobPrefix><Name>b/</Name></BlobPrefix>"],
         [blob().replace("><", ">\n  <").replace("<BlobType>", "\n<BlobType>")],
         [blob(more="<AccessTier>Hot</AccessTier>"), blob("c", more="<ResourceType>file</ResourceType>")],
+        [blob().replace("</Name>", VERSIONED), blob("older than versions")],
         [blob().replace("<Creation-Time>Tue, 24 Nov 2026 01:30:33 GMT</Creation-Time>", "")],
     ],
 )

@@ -90,14 +90,6 @@ def test_object_lock_is_told(client: "S3Client") -> None:
     assert "object lock" in told(client, name)["object-lock"]
 
 
-def test_unfinished_uploads_below_the_root_are_counted_with_their_bytes(client: "S3Client", bucket: str) -> None:
-    for key in (f"{ROOT}repositories/a/_uploads/1/data", f"{ROOT}repositories/a/_uploads/2/data", "elsewhere"):
-        upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
-        client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x" * 1000)
-    assert "2 multipart uploads" in told(client, bucket)["unfinished-uploads"]
-    assert "2,000 bytes" in told(client, bucket)["unfinished-uploads"]
-
-
 def test_what_may_not_be_asked_for_is_told_and_is_no_error(
     client: "S3Client", bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

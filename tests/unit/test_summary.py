@@ -326,5 +326,7 @@ def test_the_header_says_what_it_was_made_from(tree: Tree, tmp_path: Path) -> No
         "upload_age": 604_800,
         "max_delete": 0.9,
         "largest_first": False,
+        "uploads": False,
+        "versions": False,
         "allow": [],
     }

@@ -14,11 +14,11 @@ from regsweep.inventory.scan import begin_links, take
 from regsweep.inventory.workers import Workers
 from regsweep.plan.file import Plan
 from regsweep.plan.fingerprint import fingerprint
-from regsweep.plan.kinds import DIRECTORY, ORDER
+from regsweep.plan.kinds import ORDER
 from regsweep.registry.layout import Kind
 
 _LOAD: Final = 100_000
-LINKS: Final = {str(kind): step for step, kind in enumerate(ORDER) if kind not in (Kind.UPLOAD, Kind.BLOB, DIRECTORY)}
+LINKS: Final = {str(kind): step for step, kind in enumerate(ORDER[: ORDER.index(Kind.UPLOAD)])}
 """The kinds of links and their places in the order of deletion: they come before all else."""
 
 

@@ -97,6 +97,8 @@ def plan_command(  # noqa: PLR0913 - one parameter for each option
     upload_age: o.UploadAge = _WEEK,
     max_delete: o.MaxDelete = _MOST,
     largest_first: o.LargestFirst = False,  # noqa: FBT002 - as the flag is typed
+    uploads: o.Uploads = False,  # noqa: FBT002 - as above
+    versions: o.Versions = False,  # noqa: FBT002 - as above
     allow: o.AllowOption = None,
     output: o.Output = None,
     inventory: o.Inventory = None,
@@ -120,7 +122,17 @@ def plan_command(  # noqa: PLR0913 - one parameter for each option
                 store=store, config=config, access=Access(cross_mounts=cross_mounts, concurrency=concurrency, rate=rate)
             )
         ),
-        _rules(untagged, delete_untagged, min_age, upload_age, max_delete, largest_first, allow),
+        _rules(
+            untagged,
+            delete_untagged,
+            min_age=min_age,
+            upload_age=upload_age,
+            max_delete=max_delete,
+            largest_first=largest_first,
+            uploads=uploads,
+            versions=versions,
+            allow=allow,
+        ),
         planning.Places(
             output=output,
             inventory=inventory,
@@ -189,6 +201,8 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
     upload_age: o.UploadAge = _WEEK,
     max_delete: o.MaxDelete = _MOST,
     largest_first: o.LargestFirst = False,  # noqa: FBT002 - as the flag is typed
+    uploads: o.Uploads = False,  # noqa: FBT002 - as above
+    versions: o.Versions = False,  # noqa: FBT002 - as above
     allow: o.AllowOption = None,
     yes: o.Yes = False,  # noqa: FBT002 - as above
     dry_run: o.DryRun = False,  # noqa: FBT002 - as above
@@ -226,7 +240,17 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
                 store=store, config=config, access=Access(cross_mounts=cross_mounts, concurrency=concurrency, rate=rate)
             )
         ),
-        _rules(untagged, delete_untagged, min_age, upload_age, max_delete, largest_first, allow),
+        _rules(
+            untagged,
+            delete_untagged,
+            min_age=min_age,
+            upload_age=upload_age,
+            max_delete=max_delete,
+            largest_first=largest_first,
+            uploads=uploads,
+            versions=versions,
+            allow=allow,
+        ),
         planning.Places(
             output=output,
             inventory=inventory,
@@ -266,10 +290,13 @@ def prune_command(  # noqa: PLR0913 - one parameter for each option
 def _rules(  # noqa: PLR0913 - one parameter for each option
     untagged: Untagged | None,
     delete_untagged: bool,  # noqa: FBT001 - as the flag is typed
+    *,
     min_age: str,
     upload_age: str,
     max_delete: str,
-    largest_first: bool,  # noqa: FBT001 - as the flag is typed
+    largest_first: bool,
+    uploads: bool,
+    versions: bool,
     allow: list[Brake] | None,
 ) -> Options:
     if delete_untagged and untagged is Untagged.KEEP:
@@ -280,6 +307,8 @@ def _rules(  # noqa: PLR0913 - one parameter for each option
         upload_age=values.age(upload_age, "--upload-age"),
         max_delete=values.share(max_delete, "--max-delete"),
         largest_first=largest_first,
+        uploads=uploads,
+        versions=versions,
         allow=frozenset(brake.value for brake in allow or ()),
     )
 

@@ -87,6 +87,22 @@ LargestFirst = Annotated[
         rich_help_panel=_RULES,
     ),
 ]
+Uploads = Annotated[
+    bool,
+    typer.Option(
+        "--uploads",
+        help="Abort uploads in parts that no listing shows, such as S3's multipart uploads, older than --upload-age.",
+        rich_help_panel=_RULES,
+    ),
+]
+Versions = Annotated[
+    bool,
+    typer.Option(
+        "--versions",
+        help="Of what goes keep no version, where the storage keeps versions; nor of blobs that went before.",
+        rich_help_panel=_RULES,
+    ),
+]
 PlanConfig = Annotated[
     Path | None,
     typer.Option(

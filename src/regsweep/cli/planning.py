@@ -74,7 +74,7 @@ def make_plan(
             )
     brakes.check_registry(opened.store, options, proxy=opened.proxy)
     with Workers(opened.store, cores()) as workers:
-        begun = begin(opened.store, workers)
+        begun = begin(opened.store, workers, uploads=options.uploads, versions=options.versions)
         with create(
             places.inventory,
             memory=places.memory,

@@ -13,7 +13,7 @@ from regsweep.inventory.rows import NO_TIME, Repeat, Rows
 from regsweep.registry import layout, manifest
 from regsweep.registry.digest import Digest
 from regsweep.registry.layout import Key, Kind
-from regsweep.storage.ports import Lists, Page, Reads
+from regsweep.storage.ports import Hides, Lists, Page, Reads
 
 _NOT_HEX: Final = {ord(digit): None for digit in "0123456789abcdef"}
 _SHA256_HEX: Final = 64
@@ -21,7 +21,7 @@ _LINK_LIMIT: Final = 256
 """Bytes to read of a link or a `startedat`: more than either holds, enough to tell."""
 
 
-class Source(Lists, Reads, Protocol):
+class Source(Lists, Reads, Hides, Protocol):
     """What a scan asks of a store."""
 
 

@@ -1,10 +1,12 @@
 """Scan a store into an inventory: list every shard, then fetch each manifest once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Protocol, cast
 
+from regsweep.errors import StorageError
 from regsweep.inventory import schema
 from regsweep.inventory.cache import Cache
 from regsweep.inventory.collect import (
@@ -17,9 +19,10 @@ from regsweep.inventory.collect import (
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.rows import Rows
+from regsweep.inventory.unseen import collect_every_version, collect_old_versions, collect_unfinished
 from regsweep.inventory.workers import Workers
 from regsweep.registry.manifest import MAX_MANIFEST_BYTES, Role
-from regsweep.storage.ports import Remark, Remarks, Scope
+from regsweep.storage.ports import Remarks, Scope
 
 _SHARDS_PER_TASK: Final = 4
 """Handing a task to a worker takes as long as listing a small shard."""
@@ -64,18 +67,34 @@ class Scan:
     store: "Scanned"
     links: Listing
     blobs: list[str]
-    remarks: list[Remark]
+    rest: Rows
+    """What else the store tells of itself."""
+    versions: list[str]
+    """What holds versions of keys, that are all taken in or only those that are not current."""
+    every_version: bool
 
 
 class Scanned(Source, Remarks, Protocol):
     """What a scan asks of a store in its own process."""
 
 
-def begin(store: Scanned, workers: Workers) -> Scan:
-    """Begin to scan a store; `scan` brings it to its end."""
+def begin(store: Scanned, workers: Workers, *, uploads: bool = False, versions: bool = False) -> Scan:
+    """Begin to scan a store; `scan` brings it to its end.
+
+    Without `uploads` and `versions` it is no error that the store does not tell what no listing shows, but a remark.
+    """
     links = _begin(store, list(store.shards(Scope.LINKS | Scope.OTHERS)), workers)
     # This process finds out the rest while the workers list.
-    return Scan(store, links, list(store.shards(Scope.BLOBS)), list(store.remarks()))
+    blobs = list(store.shards(Scope.BLOBS))
+    rest = Rows()
+    with _told(rest, "uploads in it were left unfinished", needed=uploads):
+        rest.join(collect_unfinished(store))
+    shards: list[str] = []
+    with _told(rest, "it keeps versions", needed=versions):
+        shards += store.version_shards()
+    for remark in store.remarks():
+        rest.add(schema.REMARKS, remark.code, remark.text)
+    return Scan(store, links, blobs, rest, shards, versions)
 
 
 def begin_links(store: Source, workers: Workers) -> Listing:
@@ -102,10 +121,7 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
     Raises:
         StorageError: something could not be listed or read; the inventory is incomplete and must not be used.
     """
-    said = Rows()
-    for remark in begun.remarks:
-        said.add(schema.REMARKS, remark.code, remark.text)
-    inventory.add(said)
+    inventory.add(begun.rest)
     # Each stage begins before this process turns to what the last one found, so that no worker waits for it.
     _take(begun.links, inventory, progress, "listing links")
     blobs = _begin(begun.store, begun.blobs, workers)
@@ -139,6 +155,36 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
         for _, rows in _read(collect_maybe_manifests, left, workers):
             inventory.add(rows)
         inventory.flush()
+    _take_versions(begun, workers, inventory, progress)
+
+
+def _take_versions(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress) -> None:
+    said = Rows()
+    work = collect_every_version if begun.every_version else collect_old_versions
+    with (
+        _told(said, "what it keeps of its versions", needed=begun.every_version),
+        progress.stage("listing versions", unit="shards", total=len(begun.versions)) as bar,
+    ):
+        for task, rows in workers.run(work, chunks(begun.versions, 1)):
+            inventory.add(rows)
+            bar.advance(len(task))
+    inventory.flush()
+    if said.columns:
+        # A part of them would be taken for all.
+        inventory.execute(f"DELETE FROM {schema.VERSIONS.name}")  # noqa: S608 - a name of this package
+        inventory.add(said)
+        inventory.flush()
+
+
+@contextmanager
+def _told(rows: Rows, what: str, *, needed: bool) -> Iterator[None]:
+    """Make a remark of what the store does not tell, unless it is needed."""
+    try:
+        yield
+    except StorageError as error:
+        if needed:
+            raise
+        rows.add(schema.REMARKS, "untold", f"whether {what} cannot be told: {error.message}")
 
 
 def _begin(store: Source, shards: list[str], workers: Workers) -> Listing:

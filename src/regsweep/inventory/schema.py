@@ -132,6 +132,28 @@ MANIFEST_REFERENCES: Final = Table(
 TRIED: Final = Table("tried", (("digest", Type.DIGEST),))
 NO_MANIFESTS: Final = Table("no_manifests", (("digest", Type.DIGEST),))
 REQUESTS: Final = Table("requests", (("kind", Type.TEXT), ("count", Type.INTEGER)))
+UNFINISHED: Final = Table(
+    "unfinished",
+    (
+        ("repository", Type.REPOSITORY),
+        ("kind", Type.TEXT),
+        ("key", Type.TEXT),
+        ("bytes", Type.INTEGER),
+        ("started", Type.TIME),
+        ("version", Type.VERSION),
+    ),
+)
+VERSIONS: Final = Table(
+    "versions",
+    (
+        ("kind", Type.TEXT),
+        ("key", Type.TEXT),
+        ("bytes", Type.INTEGER),
+        ("modified", Type.TIME),
+        ("state", Type.TEXT),
+        ("version", Type.VERSION),
+    ),
+)
 REMARKS: Final = Table("remarks", (("code", Type.TEXT), ("text", Type.TEXT)))
 
 TABLES: Final = (
@@ -151,5 +173,7 @@ TABLES: Final = (
     TRIED,
     NO_MANIFESTS,
     REQUESTS,
+    UNFINISHED,
+    VERSIONS,
     REMARKS,
 )

@@ -4,7 +4,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from regsweep.errors import RefusedError
-from regsweep.plan.kinds import Reason
+from regsweep.plan.kinds import VERSION, Reason
 from regsweep.plan.options import Brake, Options, Untagged
 from regsweep.plan.summary import Amount, Totals
 from regsweep.registry.layout import DATABASE_IN_USE, SCHEDULER_STATE, Kind
@@ -66,7 +66,7 @@ def check_plan(totals: Totals, options: Options) -> None:
                 f"all {tags:,} tags would go, for what they lead to is not here or is for images that are not here, "
                 "and with --untagged delete everything goes with them",
             )
-    going = any(kind in totals.condemned for kind in (Kind.TAG, Kind.REVISION, Kind.LAYER_LINK, Kind.BLOB))
+    going = any(kind in totals.condemned for kind in (Kind.TAG, Kind.REVISION, Kind.LAYER_LINK, Kind.BLOB, VERSION))
     if going and not totals.reachable_blobs and Brake.NOTHING_KEPT not in options.allow:
         # Not one in use may as well mean that `blobs/` is not mounted.
         raise _refused(

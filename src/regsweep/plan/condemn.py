@@ -5,9 +5,10 @@ from datetime import datetime
 
 from regsweep.inventory.database import Inventory
 from regsweep.plan.fingerprint import fingerprint
-from regsweep.plan.kinds import DIRECTORY, ORDER, Reason
+from regsweep.plan.kinds import DIRECTORY, ORDER, PARTS, VERSION, Reason
 from regsweep.plan.options import Options, Untagged
 from regsweep.registry.layout import LINK_BYTES, TEMPLATES, Kind
+from regsweep.storage.ports import State
 
 
 def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
@@ -34,6 +35,10 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
     _blobs(inventory, cutoff)
     fingerprint(inventory, into="kept_links")
     _directories(inventory, cutoff)
+    if options.uploads:
+        _unfinished(inventory, cutoffs)
+    if options.versions:
+        _versions(inventory, cutoff)
     for table in ("subject_tags", "unneeded_links", "young_tags"):
         inventory.execute(f"DROP TABLE {table}")
 
@@ -189,6 +194,68 @@ def _directories(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         """,  # noqa: S608 - names of this package alone
         cutoff,
     )
+
+
+def _unfinished(inventory: Inventory, cutoffs: dict[str, datetime]) -> None:
+    inventory.execute(
+        f"""
+        INSERT INTO condemned
+        SELECT {ORDER.index(PARTS)}, '{PARTS}', repository, '', NULL, key, bytes, started, version,
+            '{Reason.ABANDONED}'
+        FROM unfinished ANTI JOIN frozen USING (repository)
+        WHERE kind IN ('{Kind.UPLOAD}', '{Kind.BLOB}') AND started <= least($cutoff, $upload_cutoff)
+        """,  # noqa: S608 - names of this package alone
+        cutoffs,
+    )
+
+
+def _versions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
+    """Let go for good what goes, with its earlier versions and those of blobs that went before.
+
+    Of a key that is not there any more nobody knows why. So where a blob is missed its versions stay, for they may be
+    all that is left of it; and those of links, which take no space worth a doubt.
+    """
+    inventory.execute(
+        """
+        CREATE TABLE missed AS
+        SELECT digest FROM marked
+        UNION SELECT digest FROM tags
+        UNION SELECT digest FROM tag_entries
+        UNION SELECT digest FROM signatures
+        UNION SELECT digest FROM revisions
+        UNION SELECT digest FROM layer_links
+        UNION SELECT target FROM layer_links
+        """
+    )
+    inventory.execute(
+        f"""
+        UPDATE condemned SET version = current.version FROM (FROM versions WHERE state = '{State.CURRENT}') current
+        WHERE condemned.key = current.key AND condemned.modified = current.modified AND condemned.kind <> '{PARTS}'
+        """  # noqa: S608 - names of this package alone
+    )
+    inventory.execute(
+        f"""
+        INSERT INTO condemned
+        SELECT {ORDER.index(VERSION)}, '{VERSION}', repository, '', found.digest, key, found.bytes, found.modified,
+            found.version, '{Reason.NONCURRENT}'
+        FROM (
+            SELECT repository, key, bytes, modified, version, digest
+            FROM (FROM versions WHERE state <> '{State.CURRENT}') old
+            JOIN (
+                SELECT key, repository, digest FROM condemned WHERE kind <> '{PARTS}'
+                UNION ALL
+                SELECT key, NULL, blob AS digest FROM (
+                    SELECT key, unhex(split_part(key, '/', 4)) AS blob FROM versions WHERE kind = '{Kind.BLOB}'
+                    GROUP BY key HAVING max(modified) <= $cutoff AND NOT bool_or(state = '{State.CURRENT}')
+                )
+                ANTI JOIN blobs ON blobs.digest = blob ANTI JOIN missed ON missed.digest = blob
+            ) USING (key)
+        ) found
+        WHERE modified <= $cutoff
+        """,  # noqa: S608 - names of this package alone
+        cutoff,
+    )
+    inventory.execute("DROP TABLE missed")
 
 
 def _add(

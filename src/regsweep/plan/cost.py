@@ -8,7 +8,7 @@ import msgspec
 
 from regsweep.errors import UsageError
 from regsweep.inventory.database import Inventory
-from regsweep.plan.kinds import DIRECTORY
+from regsweep.plan.kinds import DIRECTORY, PARTS
 from regsweep.plan.summary import Totals
 from regsweep.storage.ports import Request, Store
 
@@ -91,19 +91,24 @@ def cost(
 
 
 def _to_come(store: Store, inventory: Inventory, totals: Totals, shards: int) -> Mapping[Request, int]:
-    counts = [amount.count for kind, amount in totals.condemned.items() if kind != DIRECTORY]
-    if not sum(counts):
+    counts = {kind: amount.count for kind, amount in totals.condemned.items() if kind != DIRECTORY}
+    if not sum(counts.values()):
         return {}
     links = inventory.row("SELECT coalesce(sum(links), 0)::BIGINT FROM kept_links")[0]
     listing = -(-int(str(links)) // _LISTED_AT_ONCE) + shards
-    batches = sum(-(-count // store.batch) for count in counts)
+    batches = sum(-(-count // store.batch) for count in counts.values())
+    deletions = sum(
+        # Parts are given up one by one.
+        count if kind == PARTS else -(-count // store.deletions_in_request)
+        for kind, count in counts.items()
+    )
     return {
         # Before links go, and again before blobs go.
         Request.LIST: 2 * listing,
         # The lock is looked at before each batch.
         Request.READ: _LOCK[Request.READ] + batches,
         Request.WRITE: _LOCK[Request.WRITE],
-        Request.DELETE: _LOCK[Request.DELETE] + sum(-(-count // store.deletions_in_request) for count in counts),
+        Request.DELETE: _LOCK[Request.DELETE] + deletions,
     }
 
 

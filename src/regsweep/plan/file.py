@@ -15,7 +15,7 @@ from regsweep.errors import UNREADABLE, RegsweepError, UsageError
 from regsweep.inventory.database import Inventory
 from regsweep.plan import summary
 from regsweep.plan.cost import Cost
-from regsweep.plan.kinds import DIRECTORY, ORDER
+from regsweep.plan.kinds import DIRECTORY, ORDER, UNSEEN
 from regsweep.plan.options import Options, Value
 from regsweep.plan.summary import Blob, Finding, Repository, Totals
 from regsweep.registry import layout
@@ -341,4 +341,8 @@ def _lines(descriptor: int) -> Iterator[bytes]:
 def _is_sound(deletion: Deletion) -> bool:
     if deletion.kind == DIRECTORY:
         return layout.is_directory(deletion.key)
+    if deletion.kind in UNSEEN:
+        # Without its mark the key itself would go, whatever stands there now.
+        known = layout.parse(deletion.key) is not None or layout.is_directory(deletion.key)
+        return known and deletion.version != ""
     return deletion.kind in _STEPS and layout.is_key(Kind(deletion.kind), deletion.key)

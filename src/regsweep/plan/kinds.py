@@ -29,10 +29,18 @@ class Reason(StrEnum):
     """Nothing links to this blob."""
     EMPTY = "empty"
     """A directory that holds nothing."""
+    NONCURRENT = "noncurrent"
+    """A version of a key that goes or went, which the store keeps."""
 
 
+PARTS: Final = "parts"
+"""The kind of an upload to a key, in parts, that was not ended; it is aborted."""
+VERSION: Final = "version"
+"""The kind of a version of a key that is not current, and of a marker that stands for a deletion."""
 DIRECTORY: Final = "directory"
-"""The kind of a condemned empty directory, beside those of `layout.Kind`."""
+"""The kind of a condemned empty directory. These three stand beside the kinds of `layout.Kind`."""
+UNSEEN: Final = frozenset({PARTS, VERSION})
+"""The kinds of what no listing of keys shows: without the store's mark of it there is nothing to delete."""
 
 ORDER: Final = (
     Kind.TAG,
@@ -41,8 +49,10 @@ ORDER: Final = (
     Kind.REVISION,
     Kind.LAYER_LINK,
     Kind.UPLOAD,
+    PARTS,
     Kind.BLOB,
+    VERSION,
     DIRECTORY,
 )
 """The one safe order of deletion: a link goes before what it leads to, so that a crash leaves orphans, never a link
-that dangles."""
+that dangles. Versions come late, for some may be locked, and what cannot be deleted stops a run."""

@@ -45,6 +45,10 @@ class Options:
     """The largest share of the blobs that a plan may delete."""
     largest_first: bool = False
     """Whether blobs go the largest first, so that a window that is too short frees the most."""
+    uploads: bool = False
+    """Whether uploads in parts that no listing shows are aborted, by their age as others are."""
+    versions: bool = False
+    """Whether nothing is kept of what goes: neither its earlier versions nor, where the store keeps them, the last."""
     allow: frozenset[str] = frozenset()
     """The brakes released, by their names."""
 
@@ -56,6 +60,8 @@ class Options:
             "upload_age": self.upload_age.total_seconds(),
             "max_delete": self.max_delete,
             "largest_first": self.largest_first,
+            "uploads": self.uploads,
+            "versions": self.versions,
             "allow": sorted(self.allow),
         }
 

@@ -6,8 +6,9 @@ from typing import Final
 import msgspec
 
 from regsweep.inventory.database import Inventory
-from regsweep.plan.kinds import DIRECTORY
+from regsweep.plan.kinds import DIRECTORY, PARTS, VERSION
 from regsweep.registry.layout import Kind
+from regsweep.storage.ports import State
 
 LARGEST: Final = 10
 
@@ -85,6 +86,8 @@ _BEFORE: Final = {
     Kind.LAYER_LINK: "SELECT count(*), count(*) * 71 FROM layer_links",
     Kind.UPLOAD: "SELECT count(*), coalesce(sum(bytes), 0)::BIGINT FROM uploads",
     Kind.BLOB: "SELECT count(*), coalesce(sum(bytes), 0)::BIGINT FROM blobs",
+    PARTS: "SELECT count(*), coalesce(sum(bytes), 0)::BIGINT FROM unfinished",
+    VERSION: f"SELECT count(*), coalesce(sum(bytes), 0)::BIGINT FROM versions WHERE state <> '{State.CURRENT}'",  # noqa: S608 - a name
     DIRECTORY: "SELECT count(*), 0 FROM directories",
 }
 
@@ -224,6 +227,19 @@ def findings(inventory: Inventory) -> Iterator[Finding]:
         UNION ALL
         SELECT 'stray', name, min(key), 'not a key that a registry writes; left alone', count(*)
         FROM strays LEFT JOIN repositories ON repositories.id = strays.repository GROUP BY name
+        UNION ALL
+        SELECT 'unfinished-uploads', NULL, min(key),
+            'an upload in parts that was never ended'
+            || coalesce(', the oldest of ' || strftime(min(started) FILTER (started < current_date), '%Y-%m-%d'), '')
+            || '; the parts take ' || format('{{:,}}', sum(bytes)::BIGINT) || ' bytes that no listing shows; '
+            || '--uploads aborts those that are old enough', count(*)
+        FROM unfinished HAVING count(*) > 0
+        UNION ALL
+        SELECT 'noncurrent-versions', NULL, min(key),
+            'what the storage keeps of what was overwritten or deleted takes '
+            || format('{{:,}}', sum(bytes)::BIGINT) || ' bytes; --versions deletes it where the key goes or went',
+            count(*)
+        FROM versions WHERE state <> '{State.CURRENT}' HAVING count(*) > 0
         UNION ALL
         SELECT code, NULL, NULL, text, 1 FROM remarks
         ORDER BY ALL

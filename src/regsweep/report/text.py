@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from regsweep.plan.cost import Cost
-from regsweep.plan.kinds import DIRECTORY
+from regsweep.plan.kinds import DIRECTORY, PARTS, VERSION
 from regsweep.plan.summary import Amount, Finding, Repository
 from regsweep.registry.layout import Kind, printable
 from regsweep.report.document import Report
@@ -19,9 +19,13 @@ _NAMES: Final = {
     Kind.SIGNATURE: "schema 1 signatures",
     Kind.LAYER_LINK: "layer links",
     Kind.UPLOAD: "upload files",
+    PARTS: "uploads in parts",
+    VERSION: "noncurrent versions",
     DIRECTORY: "empty directories",
     Kind.BLOB: "blobs",
 }
+_SIZED: Final = (Kind.BLOB, Kind.UPLOAD, PARTS, VERSION)
+"""The kinds whose bytes are worth counting."""
 _REASONS: Final = {
     "untagged": "untagged",
     "no-manifest": "manifest missing",
@@ -33,6 +37,7 @@ _REASONS: Final = {
     "unlinked": "links condemned",
     "orphaned": "no link leads to it",
     "empty": "empty",
+    "noncurrent": "their keys go or went",
 }
 
 
@@ -102,9 +107,8 @@ def _totals(report: Report) -> str:
                 for reason, amount in reasons.items()
             )
             rows.append(_counts(name, before.count, condemned.count, why))
-    blobs, freed = totals.before[Kind.BLOB], totals.condemned.get(Kind.BLOB, nothing)
-    uploads, abandoned = totals.before[Kind.UPLOAD], totals.condemned.get(Kind.UPLOAD, nothing)
-    before_bytes, freed_bytes = blobs.bytes + uploads.bytes, freed.bytes + abandoned.bytes
+    before_bytes = sum(totals.before[kind].bytes for kind in _SIZED)
+    freed_bytes = sum(totals.condemned.get(kind, nothing).bytes for kind in _SIZED)
     share = f"{freed_bytes / before_bytes:.0%} comes free" if freed_bytes else ""
     rows.append(["bytes", size(before_bytes), size(freed_bytes), size(before_bytes - freed_bytes), share])
     return _table(rows, left=(0, 4))

@@ -216,7 +216,50 @@ class Remarks(Protocol):
         ...
 
 
-class Store(Lists, Reads, Deletes, Locks, Remarks, Protocol):
+class State(StrEnum):
+    """What a version of a key is."""
+
+    CURRENT = "current"
+    """What a listing of keys shows."""
+    NONCURRENT = "noncurrent"
+    """What was overwritten or deleted, and is kept."""
+    MARKER = "marker"
+    """It holds nothing, and stands for the deletion of the key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    """What stands in a store beside the keys that a listing shows, as columns.
+
+    A mark of `versions` in a `Target` deletes just this one, for good: nothing is kept of it.
+    """
+
+    keys: Sequence[str]
+    sizes: Sequence[int]
+    modified: Sequence[int]
+    """When each was written or begun, in microseconds since 1970."""
+    versions: Sequence[str]
+    states: Sequence[State] = ()
+    """Of versions of keys."""
+
+
+class Hides(Protocol):
+    """A store that may hold more than a listing of keys shows."""
+
+    def unfinished(self) -> Iterator[Unseen]:
+        """Tell the uploads to keys of the tree that were begun in parts and never ended."""
+        ...
+
+    def version_shards(self) -> Iterator[str]:
+        """Name what `versions` takes; nothing where the store keeps no versions of the tree's keys."""
+        ...
+
+    def versions(self, shard: str) -> Iterator[Unseen]:
+        """Tell every version of every key of a shard; of one more may be told as current that was so meanwhile."""
+        ...
+
+
+class Store(Lists, Reads, Deletes, Locks, Remarks, Hides, Protocol):
     """All capabilities of one store, as an adapter gives them.
 
     A store can be pickled: each worker process opens its own connection when it gets a copy.

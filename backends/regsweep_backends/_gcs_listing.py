@@ -1,0 +1,82 @@
+"""What Cloud Storage answers when it lists objects, or every generation of them."""
+
+import binascii
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from regsweep.storage.ports import State, Unseen
+from regsweep_backends._pages import Objects
+
+FIELDS: Final = "kind,nextPageToken,prefixes,items(name,size,timeCreated,generation,md5Hash)"
+"""What to ask for of objects."""
+GENERATION_FIELDS: Final = "kind,nextPageToken,items(name,size,timeCreated,timeDeleted,generation)"
+"""What to ask for of generations."""
+GENERATION: Final = "generation="
+"""How the mark of one generation begins; its number follows. The version of a listing is the number alone."""
+
+
+class _Item(msgspec.Struct, rename="camel", gc=False):
+    name: str
+    size: str
+    time_created: Annotated[datetime, msgspec.Meta(tz=True)]
+    generation: str
+    md5_hash: str = ""
+    time_deleted: str = ""
+
+
+class Listed(msgspec.Struct, rename="camel"):
+    """A part of a listing."""
+
+    # It must be there: an answer of somebody else's that is any JSON at all is no empty bucket.
+    kind: Literal["storage#objects"]
+    items: list[_Item] = []
+    prefixes: list[str] = []
+    next_page_token: str = ""
+
+
+decode: Final = msgspec.json.Decoder(Listed).decode
+
+
+def objects_of(page: Listed) -> Objects:
+    """The objects of a listing, as columns.
+
+    Raises:
+        ValueError: a size is no number, or a hash no hash.
+    """
+    items = page.items
+    return Objects(
+        [item.name for item in items],
+        [int(item.size) for item in items],
+        [_microseconds(item) for item in items],
+        [_hex(item.md5_hash) for item in items],
+        [item.generation for item in items],
+        page.prefixes,
+        more=bool(page.next_page_token),
+    )
+
+
+def generations_of(page: Listed) -> Unseen:
+    """The generations of a listing. Their times are those of `objects_of`; what was deleted has another one beside it.
+
+    Raises:
+        ValueError: a size is no number.
+    """
+    items = page.items
+    return Unseen(
+        keys=[item.name for item in items],
+        sizes=[int(item.size) for item in items],
+        modified=[_microseconds(item) for item in items],
+        versions=[GENERATION + item.generation for item in items],
+        states=[State.NONCURRENT if item.time_deleted else State.CURRENT for item in items],
+    )
+
+
+def _microseconds(item: _Item) -> int:
+    return round(item.time_created.timestamp() * 1_000_000)
+
+
+def _hex(encoded: str) -> str:
+    """A hash as hex digits, from base64; objects that were put together from others have none."""
+    return binascii.a2b_base64(encoded).hex()
