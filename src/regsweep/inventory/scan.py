@@ -58,6 +58,8 @@ class Listing:
 
     shards: int
     results: Iterator[tuple[Sequence[str], Rows]]
+    repeats: bool
+    """Whether a key may be listed twice, as by an object store that is written to meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ def take(listing: Listing, inventory: Inventory, progress: Progress) -> None:
     """
     _take(listing, inventory, progress, "listing links")
     inventory.flush()
+    if listing.repeats:
+        _drop_repeats(inventory)
 
 
 def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress, cache: Cache | None = None) -> None:
@@ -136,6 +140,8 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
             inventory.add(rows)
             bar.advance(len(task))
     inventory.flush()
+    if begun.links.repeats:
+        _drop_repeats(inventory)
     if cache:
         cache.take(inventory, _REVISIONS)
         # Of a blob that was known and is another by now, or came while the blobs were listed.
@@ -156,6 +162,17 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
             inventory.add(rows)
         inventory.flush()
     _take_versions(begun, workers, inventory, progress)
+
+
+def _drop_repeats(inventory: Inventory) -> None:
+    """Let a key count once that a store listed twice.
+
+    Of one that was not the same both times all rows stay: what either says is heeded.
+    """
+    for table, name in schema.NAMED_BY.items():
+        once = f"SELECT count(*) FROM (SELECT DISTINCT {name} FROM {table.name})"  # noqa: S608 - words of the schema
+        if inventory.row(f"SELECT count(*) > ({once}) FROM {table.name}")[0]:  # noqa: S608 - as above
+            inventory.execute(f"CREATE OR REPLACE TABLE {table.name} AS SELECT DISTINCT * FROM {table.name}")  # noqa: S608 - as above
 
 
 def _take_versions(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress) -> None:
@@ -194,7 +211,8 @@ def _begin(store: Source, shards: list[str], workers: Workers) -> Listing:
     share = -(-len(others) // workers.processes)
     size = max(1, min(max(store.lanes, _SHARDS_PER_TASK), share))
     listed = workers.run(collect_shards, chunks(others, size))
-    return Listing(len(shards), chain((((shard,), collect_shards(store, [shard])) for shard in here), listed))
+    at_hand = (((shard,), collect_shards(store, [shard])) for shard in here)
+    return Listing(len(shards), chain(at_hand, listed), store.lanes > 1)
 
 
 def _take_manifests(query: str, workers: Workers, inventory: Inventory) -> None:

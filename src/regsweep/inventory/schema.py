@@ -156,6 +156,19 @@ VERSIONS: Final = Table(
 )
 REMARKS: Final = Table("remarks", (("code", Type.TEXT), ("text", Type.TEXT)))
 
+NAMED_BY: Final = {
+    BLOBS: "digest",
+    REVISIONS: "repository, digest",
+    SIGNATURES: "repository, revision, digest",
+    TAGS: "repository, tag",
+    TAG_ENTRIES: "repository, tag, digest",
+    LAYER_LINKS: "repository, digest",
+    UPLOADS: "repository, upload, part",
+    DIRECTORIES: "key",
+    STRAYS: "key",
+}
+"""The tables of listed keys, and the columns that name one."""
+
 TABLES: Final = (
     BLOBS,
     REVISIONS,
