@@ -264,3 +264,10 @@ def test_the_drivers_that_are_installed_are_found_by_their_entry_points(tmp_path
     store = connect_location(str(tmp_path), Access())
     assert isinstance(store, FilesystemStore)
     store.close()
+
+
+@pytest.mark.parametrize("more", ["bucket=b", "rootdirectory=/other", "RootDirectory=", "region=a&region=b"])
+@pytest.mark.usefixtures("calls")
+def test_what_a_url_says_twice_is_refused(more: str) -> None:
+    with pytest.raises(UsageError, match="twice"):
+        connect_location(f"s3://bucket/root?{more}", Access())

@@ -182,7 +182,8 @@ def _take_versions(begun: Scan, workers: Workers, inventory: Inventory, progress
         _told(said, "what it keeps of its versions", needed=begun.every_version),
         progress.stage("listing versions", unit="shards", total=len(begun.versions)) as bar,
     ):
-        for task, rows in workers.run(work, chunks(begun.versions, 1)):
+        share = -(-len(begun.versions) // workers.processes)
+        for task, rows in workers.run(work, chunks(begun.versions, max(1, share))):
             inventory.add(rows)
             bar.advance(len(task))
     inventory.flush()

@@ -1,6 +1,8 @@
 """From what a store holds beside its listing to the inventory's rows: earlier versions, and uploads never ended."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from regsweep.inventory import schema
 from regsweep.inventory.collect import Source
@@ -48,18 +50,25 @@ def collect_old_versions(store: Source, shards: Sequence[str]) -> Rows:
 
 def _collect_versions(store: Source, shards: Sequence[str], *, but: Sequence[State]) -> Rows:
     rows = Rows()
-    for shard in shards:
-        for found in store.versions(shard):
-            wanted = [at for at, state in enumerate(found.states) if state not in but]
-            keys = [found.keys[at] for at in wanted]
-            parsed = map(layout.parse, keys)
-            rows.extend(
-                schema.VERSIONS,
-                [one.kind if one else None for one in parsed],
-                [layout.printable(key) for key in keys],
-                [found.sizes[at] for at in wanted],
-                [found.modified[at] for at in wanted],
-                [found.states[at] for at in wanted],
-                [found.versions[at] for at in wanted],
-            )
+    with ThreadPoolExecutor(min(store.lanes, len(shards))) as lanes:
+        for part in lanes.map(partial(_versions_of, store, but), shards):
+            rows.join(part)
+    return rows
+
+
+def _versions_of(store: Source, but: Sequence[State], shard: str) -> Rows:
+    rows = Rows()
+    for found in store.versions(shard):
+        wanted = [at for at, state in enumerate(found.states) if state not in but]
+        keys = [found.keys[at] for at in wanted]
+        parsed = map(layout.parse, keys)
+        rows.extend(
+            schema.VERSIONS,
+            [one.kind if one else None for one in parsed],
+            [layout.printable(key) for key in keys],
+            [found.sizes[at] for at in wanted],
+            [found.modified[at] for at in wanted],
+            [found.states[at] for at in wanted],
+            [found.versions[at] for at in wanted],
+        )
     return rows
