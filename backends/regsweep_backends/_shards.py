@@ -14,6 +14,10 @@ _ENOUGH: Final = 32
 """Shards to aim at among the repositories."""
 _MOST: Final = 64
 """Shards to make of one folder's children at most."""
+_SEVERAL: Final = 8
+"""Folders below `repositories/` of which one part of a listing rarely holds all."""
+_WHOLE: Final = 500
+"""Blobs that fit into one part of a listing, though they are estimated from one folder's."""
 _FEW: Final = 16_000
 """Blobs that few shards are enough for; of more, each of the layout's own 256 fills a part of a listing."""
 
@@ -47,14 +51,19 @@ class Look:
 
     def repositories(self) -> Iterator[str]:
         """Name the shards of `repositories/`."""
+        top = "repositories/"
+        found = [self.inside(top)]
+        if len(found[0][0]) < _SEVERAL and not self._is_large(top):
+            yield top
+            return
         whole: list[str] = []
-        level = ["repositories/"] if self._is_large("repositories/") else []
-        if not level:
-            whole.append("repositories/")
+        level = [top]
         while level and len(level) + len(whole) < _ENOUGH:
             children: list[str] = []
-            for folder, (folders, objects) in zip(level, self._window.each(self.inside, level), strict=True):
+            found = found or list(self._window.each(self.inside, level))
+            for folder, (folders, objects) in zip(level, found, strict=True):
                 children += _grouped(folder, folders, objects, max(1, _MOST // len(level)))
+            found = []
             candidates = [shard for shard in children if _splits(shard)]
             large = dict(zip(candidates, self._window.each(self._is_large, candidates), strict=True))
             whole += [shard for shard in children if not large.get(shard)]
@@ -67,12 +76,13 @@ class Look:
         algorithms, strays = self.inside("blobs/")
         yield from map(exactly, strays)
         for algorithm in algorithms:
-            if not self._is_large(algorithm):
-                yield algorithm
-                continue
             folders, objects = self.inside(algorithm)
             some = self._first(folders[len(folders) // 2]) if folders else None
-            many = some is not None and (some.more or len(some.keys) * len(folders) > _FEW)
+            estimate = len(some.keys) * len(folders) if some else len(objects)
+            if not (some and some.more) and estimate <= _WHOLE:
+                yield algorithm
+                continue
+            many = bool(some and some.more) or estimate > _FEW
             yield from _grouped(algorithm, folders, objects, _MOST + len(folders) * many)
 
     def _is_large(self, prefix: str) -> bool:

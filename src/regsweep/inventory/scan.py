@@ -64,11 +64,11 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A scan under way: the listing of all but the blobs is, and these shards of blobs wait."""
+    """A scan under way."""
 
-    store: "Scanned"
     links: Listing
-    blobs: list[str]
+    """Of all but the blobs."""
+    blobs: Listing
     rest: Rows
     """What else the store tells of itself."""
     versions: list[str]
@@ -87,7 +87,7 @@ def begin(store: Scanned, workers: Workers, *, uploads: bool = False, versions: 
     """
     links = _begin(store, list(store.shards(Scope.LINKS | Scope.OTHERS)), workers)
     # This process finds out the rest while the workers list.
-    blobs = list(store.shards(Scope.BLOBS))
+    blobs = _begin(store, list(store.shards(Scope.BLOBS)), workers)
     rest = Rows()
     with _told(rest, "uploads in it were left unfinished", needed=uploads):
         rest.join(collect_unfinished(store))
@@ -96,7 +96,7 @@ def begin(store: Scanned, workers: Workers, *, uploads: bool = False, versions: 
         shards += store.version_shards()
     for remark in store.remarks():
         rest.add(schema.REMARKS, remark.code, remark.text)
-    return Scan(store, links, blobs, rest, shards, versions)
+    return Scan(links, blobs, rest, shards, versions)
 
 
 def begin_links(store: Source, workers: Workers) -> Listing:
@@ -126,15 +126,14 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
         StorageError: something could not be listed or read; the inventory is incomplete and must not be used.
     """
     inventory.add(begun.rest)
-    # Each stage begins before this process turns to what the last one found, so that no worker waits for it.
+    # Manifests are asked for before this process turns to the blobs, so that no worker waits for it.
     _take(begun.links, inventory, progress, "listing links")
-    blobs = _begin(begun.store, begun.blobs, workers)
     inventory.flush()
     if cache:
         cache.load(inventory)
     digests = _digests(inventory, f"{_REVISIONS} ANTI JOIN known USING (digest)" if cache else _REVISIONS)
     manifests = _read(collect_manifests, digests, workers)
-    _take(blobs, inventory, progress, "listing blobs")
+    _take(begun.blobs, inventory, progress, "listing blobs")
     with progress.stage("reading manifests", unit="manifests", total=len(digests)) as bar:
         for task, rows in manifests:
             inventory.add(rows)
