@@ -235,9 +235,9 @@ def test_a_plan_names_each_by_its_mark_and_one_without_is_refused(tree: Tree, tm
     store.parts, store.history = [Hidden(UPLOAD_KEY, 7, OLD, "upload=1")], [*current(store), *deleted(LOST)]
     plan = plan_of(store, tmp_path / "the.plan", replace(UPLOADS, versions=True))
     assert [(one.kind, one.key, one.version) for one in plan.deletions()] == [
-        (PARTS, UPLOAD_KEY, "upload=1"),
         (VERSION, blob_key(LOST), "version=1"),
         (VERSION, blob_key(LOST), "version=2"),
+        (PARTS, UPLOAD_KEY, "upload=1"),
     ]
     store.parts = [Hidden(UPLOAD_KEY, 7, OLD, "")]
     with pytest.raises(UsageError, match="never deletes"):

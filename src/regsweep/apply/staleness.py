@@ -1,7 +1,7 @@
 """See that the registry wrote nothing since the plan: list the links again and compare."""
 
 from importlib.metadata import version
-from itertools import islice, takewhile
+from itertools import dropwhile, islice, takewhile
 from typing import Final
 
 import nanoarrow as na
@@ -14,12 +14,11 @@ from regsweep.inventory.scan import begin_links, take
 from regsweep.inventory.workers import Workers
 from regsweep.plan.file import Plan
 from regsweep.plan.fingerprint import fingerprint
-from regsweep.plan.kinds import ORDER
-from regsweep.registry.layout import Kind
+from regsweep.plan.kinds import LINKS, ORDER, VERSION
 
 _LOAD: Final = 100_000
-LINKS: Final = {str(kind): step for step, kind in enumerate(ORDER[: ORDER.index(Kind.UPLOAD)])}
-"""The kinds of links and their places in the order of deletion: they come before all else."""
+_STEPS: Final = {str(kind): ORDER.index(kind) for kind in LINKS}
+"""The kinds of links and their places in the order of deletion."""
 
 
 def check_links(plan: Plan, store: Source, workers: Workers, progress: Progress, *, memory: str | None) -> None:
@@ -69,13 +68,14 @@ def _load(plan: Plan, inventory: Inventory) -> None:
         "digest": na.string(),
         "modified": na.int64(),
     }
-    links = takewhile(lambda deletion: deletion.kind in LINKS, plan.deletions())
+    others = dropwhile(lambda deletion: deletion.kind == VERSION, plan.deletions())
+    links = takewhile(lambda deletion: deletion.kind in _STEPS, others)
     while batch := list(islice(links, _LOAD)):
         inventory.load(
             "listed",
             columns,
             [
-                [LINKS[deletion.kind] for deletion in batch],
+                [_STEPS[deletion.kind] for deletion in batch],
                 [deletion.repository for deletion in batch],
                 [deletion.tag for deletion in batch],
                 [deletion.digest for deletion in batch],

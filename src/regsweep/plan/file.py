@@ -96,7 +96,8 @@ _DELETIONS: Final = """
         CASE WHEN version IS NULL THEN '' ELSE ',"version":' || CAST(to_json(version) AS VARCHAR) END,
         ',"reason":"', reason, '"}}', chr(10))
     FROM condemned LEFT JOIN repositories ON repositories.id = condemned.repository
-    ORDER BY step, {order}key
+    -- Of versions of one key a marker goes after what it hides.
+    ORDER BY step, {order}key, modified
 """
 
 

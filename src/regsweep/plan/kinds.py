@@ -42,17 +42,10 @@ DIRECTORY: Final = "directory"
 UNSEEN: Final = frozenset({PARTS, VERSION})
 """The kinds of what no listing of keys shows: without the store's mark of it there is nothing to delete."""
 
-ORDER: Final = (
-    Kind.TAG,
-    Kind.TAG_ENTRY,
-    Kind.SIGNATURE,
-    Kind.REVISION,
-    Kind.LAYER_LINK,
-    Kind.UPLOAD,
-    PARTS,
-    Kind.BLOB,
-    VERSION,
-    DIRECTORY,
-)
+LINKS: Final = (Kind.TAG, Kind.TAG_ENTRY, Kind.SIGNATURE, Kind.REVISION, Kind.LAYER_LINK)
+"""The kinds of links, in the order of deletion."""
+
+ORDER: Final = (VERSION, *LINKS, Kind.UPLOAD, PARTS, Kind.BLOB, DIRECTORY)
 """The one safe order of deletion: a link goes before what it leads to, so that a crash leaves orphans, never a link
-that dangles. Versions come late, for some may be locked, and what cannot be deleted stops a run."""
+that dangles. Earlier versions go before all else: where a current version goes for good, S3 makes the one before it the
+current, and a link would come back."""

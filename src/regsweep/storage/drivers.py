@@ -89,6 +89,8 @@ def connect_location(location: str, access: Access) -> Store:
                 hint="put it into the environment, as the provider's own tools read it, or use --config",
             )
         if name.lower() in parameters:
-            raise UsageError(f"the {scheme}:// URL says {name} twice", hint=f"write {scheme}://{holder}/root?name=value")
+            raise UsageError(
+                f"the {scheme}:// URL says {name} twice", hint=f"write {scheme}://{holder}/root?name=value"
+            )
         parameters[name.lower()] = value
     return connect(driver, parameters, access)
