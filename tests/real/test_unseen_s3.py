@@ -17,7 +17,8 @@ from tests.trees import BASE, Tree, blob_key
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BUCKET: Final = "registry"
+BUCKET: Final = "keeps-versions"
+"""A name of its own: what one process runs of moto shares its buckets."""
 RULES: Final = ("-m", "--min-age", "0s", "--upload-age", "0s", "--no-cache", "-q")
 UPLOAD: Final = f"{BASE}/repositories/a/_uploads/5e7a1c7e/data"
 
