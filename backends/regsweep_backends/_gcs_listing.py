@@ -23,7 +23,7 @@ class _Item(msgspec.Struct, rename="camel", gc=False):
     time_created: Annotated[datetime, msgspec.Meta(tz=True)]
     generation: str
     md5_hash: str = ""
-    time_deleted: str = ""
+    time_deleted: datetime | None = None
 
 
 class Listed(msgspec.Struct, rename="camel"):
@@ -58,7 +58,7 @@ def objects_of(page: Listed) -> Objects:
 
 
 def generations_of(page: Listed) -> Unseen:
-    """The generations of a listing. Their times are those of `objects_of`; what was deleted has another one beside it.
+    """The generations of a listing; the time of one that is not live any more is that of its end.
 
     Raises:
         ValueError: a size is no number.
@@ -67,7 +67,10 @@ def generations_of(page: Listed) -> Unseen:
     return Unseen(
         keys=[item.name for item in items],
         sizes=[int(item.size) for item in items],
-        modified=[_microseconds(item) for item in items],
+        modified=[
+            round(item.time_deleted.timestamp() * 1_000_000) if item.time_deleted else _microseconds(item)
+            for item in items
+        ],
         versions=[GENERATION + item.generation for item in items],
         states=[State.NONCURRENT if item.time_deleted else State.CURRENT for item in items],
     )

@@ -38,6 +38,8 @@ def unfinished(client: "S3Client", bucket: str, prefix: str, window: Window) -> 
             if code_of(error) == "NoSuchUpload":
                 # Ended since it was listed.
                 return None
+            if code_of(error) in UNKNOWN:
+                return 0
             raise
 
     with _translated(bucket, prefix, unknown=True):
@@ -66,11 +68,16 @@ def keeps_versions(client: "S3Client", bucket: str) -> bool:
 
 
 def versions(client: "S3Client", bucket: str, prefix: str) -> Iterator[Unseen]:
-    """See `Bucket.versions`."""
+    """See `Bucket.versions`.
+
+    Where versions are suspended whatever is written next takes the identifier `null`. That names nothing certain, and
+    what has it is not told.
+    """
     with _translated(bucket, prefix):
+        uncertain = client.get_bucket_versioning(Bucket=bucket).get("Status") == "Suspended"
         for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
-            objects = page.get("Versions", [])
-            markers = page.get("DeleteMarkers", [])
+            objects = [one for one in page.get("Versions", []) if not (uncertain and one["VersionId"] == "null")]
+            markers = [one for one in page.get("DeleteMarkers", []) if not (uncertain and one["VersionId"] == "null")]
             yield Unseen(
                 keys=[one["Key"] for one in objects] + [one["Key"] for one in markers],
                 sizes=[one["Size"] for one in objects] + [0] * len(markers),

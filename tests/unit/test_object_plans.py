@@ -8,7 +8,7 @@ import pytest
 
 from fixtures.images import image
 from regsweep.errors import StoppedError
-from regsweep.storage.ports import Page
+from regsweep.storage.ports import Page, Request
 from tests.trees import Tree
 from tests.unit.executor_scene import Scene
 from tests.unit.memory import MemoryStore, Thing, decided, moment, plan_of, version_of
@@ -48,7 +48,7 @@ class Stuttering(MemoryStore):
 
 
 def test_a_key_that_is_listed_twice_counts_once_and_goes_once(scene: Scene, tmp_path: Path) -> None:
-    store = Stuttering(things=dict(scene.store.things), versioned=True, lanes=2)
+    store = Stuttering(things=dict(scene.store.things), versioned=True, lanes=2, requests={Request.LIST: 1})
     again = Scene(store, plan_of(store, tmp_path / "again.plan"), tmp_path / "again.journal")
     assert again.plan.header.totals == scene.plan.header.totals
     assert [one.key for one in again.plan.deletions()] == [one.key for one in scene.plan.deletions()]
@@ -68,7 +68,7 @@ def test_a_tag_that_was_moved_between_two_listings_keeps_both_images(tmp_path: P
             yield from super().pages(shard)
 
     tag = "repositories/a/_manifests/tags/v1/current/link"
-    store = Moving(things=MemoryStore.of(tree).things, versioned=True, lanes=2)
+    store = Moving(things=MemoryStore.of(tree).things, versioned=True, lanes=2, requests={Request.LIST: 1})
     with decided(store) as found:
         kept = found.inventory.rows("SELECT 'sha256:' || lower(hex(digest)) FROM reached")
         assert {digest for (digest,) in kept} == {old, new}

@@ -243,3 +243,25 @@ def test_who_may_not_list_versions_is_told_so() -> None:
 
 def test_marks_cannot_be_taken_for_what_a_listing_gives() -> None:
     assert not (_s3_unseen.VERSION + _s3_unseen.UPLOAD).startswith(('"', "W/"))
+
+
+@pytest.mark.parametrize(("status", "told"), [("Suspended", ["version=1"]), ("Enabled", ["version=1", "version=null"])])
+def test_a_version_that_the_next_write_replaces_is_not_told(status: str, told: list[str]) -> None:
+    asked = f"<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>".encode()
+    moment = "<LastModified>2024-01-01T00:00:00Z</LastModified>"
+    listed = "".join(
+        f"<Version><Key>k</Key><VersionId>{name}</VersionId><IsLatest>false</IsLatest>{moment}<Size>1</Size></Version>"
+        for name in ("1", "null")
+    )
+    answer = f"<ListVersionsResult><IsTruncated>false</IsTruncated>{listed}</ListVersionsResult>".encode()
+    with stub(in_turn(Answer(200, asked), Answer(200, answer))) as running:
+        assert [mark for _, _, mark, _ in rows(S3Bucket(running.parameters()).versions(""))] == told
+
+
+def test_an_upload_whose_parts_the_store_cannot_list_is_told_all_the_same() -> None:
+    listed = (
+        b"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated><Upload><Key>k</Key><UploadId>1</UploadId>"
+        b"<Initiated>2024-01-01T00:00:00Z</Initiated></Upload></ListMultipartUploadsResult>"
+    )
+    with stub(in_turn(Answer(200, listed), error(501, "NotImplemented"))) as running:
+        assert [mark for _, _, mark, _ in rows(S3Bucket(running.parameters()).unfinished(""))] == ["upload=1"]

@@ -230,9 +230,48 @@ def test_where_no_blob_is_in_use_no_version_goes_unless_allowed(tmp_path: Path) 
             brakes.check_plan(found.totals, VERSIONS)
 
 
+def test_the_versions_of_blobs_that_went_before_count_against_the_largest_share(tree: Tree) -> None:
+    store = store_of(tree)
+    lost = [f"sha256:{sha256(b'%d' % number).hexdigest()}" for number in range(40)]
+    store.history = [*current(store), *(one for digest in lost for one in deleted(digest))]
+    with decided(store, VERSIONS) as found:
+        with pytest.raises(RefusedError, match="--max-delete"):
+            brakes.check_plan(found.totals, VERSIONS)
+        brakes.check_plan(found.totals, replace(VERSIONS, max_delete=1.0))
+
+
+def test_one_missing_manifest_refuses_to_let_versions_go(tree: Tree) -> None:
+    lost = tree.push(image(b"shared", b"lost its manifest"), "b", "v1")
+    (tree.base / blob_key(lost)).unlink()
+    store = store_of(tree)
+    store.history = [*current(store), *deleted(lost)]
+    with decided(store) as found:
+        brakes.check_plan(found.totals, DELETE)
+    with decided(store, VERSIONS) as found, pytest.raises(RefusedError) as refused:
+        brakes.check_plan(found.totals, VERSIONS)
+    assert "missing-manifests" in refused.value.hint
+
+
+def test_a_version_that_is_listed_twice_goes_once(tree: Tree) -> None:
+    store = store_of(tree)
+    store.history = [*current(store), *deleted(LOST), *deleted(LOST)]
+    with decided(store, VERSIONS) as found:
+        assert len(going(found, VERSION)) == 2
+
+
+def test_a_repository_with_an_upload_in_parts_is_not_gone_until_that_goes(tree: Tree) -> None:
+    store = store_of(tree)
+    store.parts = [Hidden("repositories/b/_uploads/5e7a1c7e/data", 1, OLD, "upload=1")]
+    with decided(store) as found:
+        assert found.totals.repositories_gone == 0
+    with decided(store, UPLOADS) as found:
+        assert found.totals.repositories_gone == 1
+
+
 def test_a_plan_names_each_by_its_mark_and_one_without_is_refused(tree: Tree, tmp_path: Path) -> None:
     store = store_of(tree)
-    store.parts, store.history = [Hidden(UPLOAD_KEY, 7, OLD, "upload=1")], [*current(store), *deleted(LOST)]
+    store.parts = [Hidden(UPLOAD_KEY, 7, OLD, "upload=1")]
+    store.history = [*current(store), *deleted(LOST, at=moment(20))]
     plan = plan_of(store, tmp_path / "the.plan", replace(UPLOADS, versions=True))
     assert [(one.kind, one.key, one.version) for one in plan.deletions()] == [
         (VERSION, blob_key(LOST), "version=1"),

@@ -178,7 +178,7 @@ def _take_versions(begun: Scan, workers: Workers, inventory: Inventory, progress
     said = Rows()
     work = collect_every_version if begun.every_version else collect_old_versions
     with (
-        _told(said, "what it keeps of its versions", needed=begun.every_version),
+        _told(said, "which versions it keeps", needed=begun.every_version),
         progress.stage("listing versions", unit="shards", total=len(begun.versions)) as bar,
     ):
         share = -(-len(begun.versions) // workers.processes)
@@ -186,6 +186,9 @@ def _take_versions(begun: Scan, workers: Workers, inventory: Inventory, progress
             inventory.add(rows)
             bar.advance(len(task))
     inventory.flush()
+    if begun.versions:
+        # One that was listed twice counts once.
+        inventory.execute("CREATE OR REPLACE TABLE versions AS SELECT DISTINCT * FROM versions")
     if said.columns:
         # A part of them would be taken for all.
         inventory.execute(f"DELETE FROM {schema.VERSIONS.name}")  # noqa: S608 - a name of this package
@@ -212,7 +215,7 @@ def _begin(store: Source, shards: list[str], workers: Workers) -> Listing:
     size = max(1, min(max(store.lanes, _SHARDS_PER_TASK), share))
     listed = workers.run(collect_shards, chunks(others, size))
     at_hand = (((shard,), collect_shards(store, [shard])) for shard in here)
-    return Listing(len(shards), chain(at_hand, listed), store.lanes > 1)
+    return Listing(len(shards), chain(at_hand, listed), bool(store.requests))
 
 
 def _take_manifests(query: str, workers: Workers, inventory: Inventory) -> None:

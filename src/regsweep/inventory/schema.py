@@ -157,6 +157,7 @@ VERSIONS: Final = Table(
 REMARKS: Final = Table("remarks", (("code", Type.TEXT), ("text", Type.TEXT)))
 
 NAMED_BY: Final = {
+    UNFINISHED: "key, version",
     BLOBS: "digest",
     REVISIONS: "repository, digest",
     SIGNATURES: "repository, revision, digest",

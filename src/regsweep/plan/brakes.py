@@ -50,8 +50,10 @@ def check_plan(totals: Totals, options: Options) -> None:
         RefusedError: it does, and the options do not allow it.
     """
     nothing = Amount(count=0, bytes=0)
-    blobs = totals.before[Kind.BLOB].count
-    condemned = totals.condemned.get(Kind.BLOB, nothing).count
+    # The versions of a blob that went before are as much as a blob: they are all that can bring it back.
+    lost = totals.reasons.get(VERSION, {}).get(Reason.DELETED, nothing).count
+    blobs = totals.before[Kind.BLOB].count + lost
+    condemned = totals.condemned.get(Kind.BLOB, nothing).count + lost
     revisions, tags = totals.before[Kind.REVISION].count, totals.before[Kind.TAG].count
     if options.untagged is Untagged.DELETE and revisions and Brake.NO_TAGS not in options.allow:
         if not tags:
@@ -89,7 +91,8 @@ def _check_missing(totals: Totals, options: Options) -> None:
     revisions = totals.before[Kind.REVISION].count
     reasons = totals.reasons.get(Kind.REVISION, {})
     missing = reasons[Reason.NO_MANIFEST].count if Reason.NO_MANIFEST in reasons else 0
-    allowed = max(_FEW_MISSING, _SHARE_MISSING * revisions)
+    # With --versions nothing could bring back what a manifest that is missing needs.
+    allowed = 0 if options.versions else max(_FEW_MISSING, _SHARE_MISSING * revisions)
     if missing > allowed and Brake.MISSING_MANIFESTS not in options.allow:
         raise _refused(
             Brake.MISSING_MANIFESTS,

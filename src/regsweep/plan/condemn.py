@@ -225,6 +225,7 @@ def _versions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         UNION SELECT digest FROM revisions
         UNION SELECT digest FROM layer_links
         UNION SELECT target FROM layer_links
+        UNION SELECT digest FROM manifest_references
         """
     )
     inventory.execute(
@@ -237,14 +238,14 @@ def _versions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         f"""
         INSERT INTO condemned
         SELECT {ORDER.index(VERSION)}, '{VERSION}', repository, '', found.digest, key, found.bytes, found.modified,
-            found.version, '{Reason.NONCURRENT}'
+            found.version, found.reason
         FROM (
-            SELECT repository, key, bytes, modified, version, digest
+            SELECT repository, key, bytes, modified, version, digest, reason
             FROM (FROM versions WHERE state <> '{State.CURRENT}') old
             JOIN (
-                SELECT key, repository, digest FROM condemned WHERE kind <> '{PARTS}'
+                SELECT key, repository, digest, '{Reason.NONCURRENT}' AS reason FROM condemned WHERE kind <> '{PARTS}'
                 UNION ALL
-                SELECT key, NULL, blob AS digest FROM (
+                SELECT key, NULL, blob AS digest, '{Reason.DELETED}' FROM (
                     SELECT key, unhex(split_part(key, '/', 4)) AS blob FROM versions WHERE kind = '{Kind.BLOB}'
                     GROUP BY key HAVING max(modified) <= $cutoff AND NOT bool_or(state = '{State.CURRENT}')
                 )

@@ -30,7 +30,9 @@ class Reason(StrEnum):
     EMPTY = "empty"
     """A directory that holds nothing."""
     NONCURRENT = "noncurrent"
-    """A version of a key that goes or went, which the store keeps."""
+    """A version of a key that goes, which the store keeps."""
+    DELETED = "deleted"
+    """A version of a blob that went before, which nothing leads to."""
 
 
 PARTS: Final = "parts"

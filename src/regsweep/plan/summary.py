@@ -178,6 +178,8 @@ def summarise(inventory: Inventory) -> None:
                 )
                 UNION ALL
                 SELECT repository FROM directories ANTI JOIN condemned USING (key)
+                UNION ALL
+                SELECT repository FROM unfinished ANTI JOIN condemned USING (key, version)
             ) GROUP BY 1
         ) rest ON rest.repository = id
         LEFT JOIN kept_links ON kept_links.repository = id

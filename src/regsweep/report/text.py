@@ -37,7 +37,8 @@ _REASONS: Final = {
     "unlinked": "links condemned",
     "orphaned": "no link leads to it",
     "empty": "empty",
-    "noncurrent": "their keys go or went",
+    "noncurrent": "their keys go",
+    "deleted": "their blobs went before",
 }
 
 
@@ -98,7 +99,7 @@ def _totals(report: Report) -> str:
     rows = [["", "before", "condemned", "after", "why"]]
     rows.append(_counts("repositories", totals.repositories, gone, "nothing left" if gone else ""))
     for kind, name in _NAMES.items():
-        before = totals.before[kind]
+        before = totals.before.get(kind, nothing)
         condemned = totals.condemned.get(kind, nothing)
         if before.count:
             reasons = totals.reasons.get(kind, {})
@@ -107,7 +108,7 @@ def _totals(report: Report) -> str:
                 for reason, amount in reasons.items()
             )
             rows.append(_counts(name, before.count, condemned.count, why))
-    before_bytes = sum(totals.before[kind].bytes for kind in _SIZED)
+    before_bytes = sum(totals.before.get(kind, nothing).bytes for kind in _SIZED)
     freed_bytes = sum(totals.condemned.get(kind, nothing).bytes for kind in _SIZED)
     share = f"{freed_bytes / before_bytes:.0%} comes free" if freed_bytes else ""
     rows.append(["bytes", size(before_bytes), size(freed_bytes), size(before_bytes - freed_bytes), share])
