@@ -6,6 +6,7 @@ from typing import Any
 from regsweep.errors import StorageError
 from regsweep.storage.ports import Remark, Request
 from regsweep_backends._azure_service import Service
+from regsweep_backends._remarks import UNTIL_A_RULE, soft_delete, versions_kept
 
 
 def remarks(service: Service, keeps_versions: Callable[[], bool]) -> Iterator[Remark]:
@@ -23,16 +24,9 @@ def remarks(service: Service, keeps_versions: Callable[[], bool]) -> Iterator[Re
         yield Remark(code="untold", text=f"whether it keeps what is deleted cannot be told: {error.message}")
         return
     if versions:
-        yield Remark(
-            code="versions-kept",
-            text="the container keeps versions: without --versions what is deleted stays as noncurrent versions until "
-            "a lifecycle rule ends them; its bytes come free then",
-        )
+        yield versions_kept("container", UNTIL_A_RULE)
     if kept.enabled:
-        yield Remark(
-            code="soft-delete",
-            text=f"the account keeps what is deleted for {kept.days} days; its bytes are paid for until then",
-        )
+        yield soft_delete("account", kept.days)
     if own.has_immutability_policy or own.has_legal_hold:
         yield Remark(
             code="object-lock",

@@ -13,11 +13,11 @@ from regsweep_backends import _azure_listing
 from regsweep_backends._azure_errors import UnknownError
 from regsweep_backends._azure_listing import BLOCKS, CURRENT, VERSION, Uncommitted
 from regsweep_backends._azure_service import Service
+from regsweep_backends._shards import OF_BLOBS
 
 _SHARDS: Final = (
     *(f"repositories/{first}" for first in string.ascii_lowercase + string.digits),
-    *(f"blobs/sha256/{first}" for first in string.hexdigits[:16]),
-    "blobs/sha512/",
+    *OF_BLOBS,
 )
 """The beginnings of what a registry writes in more than one go: its uploads, and blobs."""
 

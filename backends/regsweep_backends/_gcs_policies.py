@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from regsweep.storage.ports import Remark
+from regsweep_backends._remarks import UNTIL_A_RULE, soft_delete, versions_kept
 
 FIELDS: Final = "versioning,softDeletePolicy,retentionPolicy"
 """What to ask for of a bucket."""
@@ -38,16 +39,9 @@ class Policies(msgspec.Struct, rename="camel"):
             ValueError: a number is none.
         """
         if self.versioning is not None and self.versioning.enabled:
-            yield Remark(
-                code="versions-kept",
-                text="the bucket keeps versions: without --versions what is deleted stays as noncurrent versions until "
-                "a lifecycle rule ends them; its bytes come free then",
-            )
+            yield versions_kept("bucket", UNTIL_A_RULE)
         if days := int(self.soft_delete_policy.retention_duration_seconds) // 86_400:
-            yield Remark(
-                code="soft-delete",
-                text=f"the bucket keeps what is deleted for {days} days; its bytes are paid for until then",
-            )
+            yield soft_delete("bucket", days)
         if self.retention_policy:
             yield Remark(
                 code="object-lock",

@@ -1,6 +1,5 @@
 """A registry's tree in an object store, whatever the provider: keys in one flat name space, listed by prefix."""
 
-import string
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -127,8 +126,7 @@ class ObjectStore:
         """See `Hides.version_shards`. Of what is gone no look for where to split finds a trace; so these are fixed."""
         if self._bucket.keeps_versions():
             yield "repositories/"
-            yield from (f"blobs/sha256/{digit}" for digit in string.hexdigits[:16])
-            yield "blobs/sha512/"
+            yield from _shards.OF_BLOBS
 
     def versions(self, shard: str) -> Iterator[Unseen]:
         """See `Hides.versions`."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from regsweep.storage.ports import Remark
+from regsweep_backends._remarks import versions_kept
 from regsweep_backends._s3_errors import code_of, said, short
 from regsweep_backends._s3_unseen import UNKNOWN
 
@@ -41,10 +42,7 @@ def _versions(client: "S3Client", bucket: str, prefix: str) -> Iterator[Remark]:
         return
     days = _noncurrent_days(client, bucket, prefix)
     until = f"for {days} days, by its lifecycle rule" if days else "for ever: no lifecycle rule ends them"
-    yield Remark(
-        code="versions-kept",
-        text=f"the bucket keeps versions: without --versions what is deleted stays as noncurrent versions {until}",
-    )
+    yield versions_kept("bucket", until)
 
 
 def _noncurrent_days(client: "S3Client", bucket: str, prefix: str) -> int | None:

@@ -1,8 +1,8 @@
 """What an S3 bucket holds that no listing of its objects shows: earlier versions, and multipart uploads never ended."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -58,26 +58,28 @@ def unfinished(client: "S3Client", bucket: str, prefix: str, window: Window) -> 
             )
 
 
-def keeps_versions(client: "S3Client", bucket: str) -> bool:
-    """See `Bucket.keeps_versions`."""
-    status = ""
+def versioning(client: "S3Client", bucket: str) -> str:
+    """Whether versions are kept: `Enabled`, `Suspended`, or nothing where they never were.
+
+    Raises:
+        StorageError: the bucket does not tell.
+    """
+    told: Mapping[str, Any] = {}
     with _translated(bucket, "", unknown=True):
-        status = client.get_bucket_versioning(Bucket=bucket).get("Status", "")
-    # Where it is suspended there may be versions from before.
-    return status in ("Enabled", "Suspended")
+        told = client.get_bucket_versioning(Bucket=bucket)
+    return str(told.get("Status", ""))
 
 
-def versions(client: "S3Client", bucket: str, prefix: str) -> Iterator[Unseen]:
+def versions(client: "S3Client", bucket: str, prefix: str, *, suspended: bool) -> Iterator[Unseen]:
     """See `Bucket.versions`.
 
     Where versions are suspended whatever is written next takes the identifier `null`. That names nothing certain, and
     what has it is not told.
     """
     with _translated(bucket, prefix):
-        uncertain = client.get_bucket_versioning(Bucket=bucket).get("Status") == "Suspended"
         for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
-            objects = [one for one in page.get("Versions", []) if not (uncertain and one["VersionId"] == "null")]
-            markers = [one for one in page.get("DeleteMarkers", []) if not (uncertain and one["VersionId"] == "null")]
+            objects = [one for one in page.get("Versions", []) if not (suspended and one["VersionId"] == "null")]
+            markers = [one for one in page.get("DeleteMarkers", []) if not (suspended and one["VersionId"] == "null")]
             yield Unseen(
                 keys=[one["Key"] for one in objects] + [one["Key"] for one in markers],
                 sizes=[one["Size"] for one in objects] + [0] * len(markers),

@@ -4,6 +4,7 @@ Splitting is by prefix alone, never by where to start: not every store lists in 
 fit into one part of a listing is split at all, for each shard costs a request.
 """
 
+import string
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
@@ -18,6 +19,8 @@ _SEVERAL: Final = 8
 """Folders below `repositories/` of which one part of a listing rarely holds all."""
 _WHOLE: Final = 500
 """Blobs that fit into one part of a listing, though they are estimated from one folder's."""
+OF_BLOBS: Final = (*(f"blobs/sha256/{digit}" for digit in string.hexdigits[:16]), "blobs/sha512/")
+"""Prefixes that cover the blobs where no look for where to split finds a trace of them."""
 _FEW: Final = 16_000
 """Blobs that few shards are enough for; of more, each of the layout's own 256 fills a part of a listing."""
 
@@ -58,16 +61,17 @@ class Look:
             return
         whole: list[str] = []
         level = [top]
-        while level and len(level) + len(whole) < _ENOUGH:
+        while True:
             children: list[str] = []
-            found = found or list(self._window.each(self.inside, level))
             for folder, (folders, objects) in zip(level, found, strict=True):
                 children += _grouped(folder, folders, objects, max(1, _MOST // len(level)))
-            found = []
             candidates = [shard for shard in children if _splits(shard)]
             large = dict(zip(candidates, self._window.each(self._is_large, candidates), strict=True))
             whole += [shard for shard in children if not large.get(shard)]
             level = [shard for shard in candidates if large[shard]]
+            if not level or len(level) + len(whole) >= _ENOUGH:
+                break
+            found = list(self._window.each(self.inside, level))
         yield from whole
         yield from level
 
@@ -79,11 +83,11 @@ class Look:
             folders, objects = self.inside(algorithm)
             some = self._first(folders[len(folders) // 2]) if folders else None
             estimate = len(some.keys) * len(folders) if some else len(objects)
-            if not (some and some.more) and estimate <= _WHOLE:
+            many = estimate > _FEW or (some is not None and some.more)
+            if many or estimate > _WHOLE:
+                yield from _grouped(algorithm, folders, objects, _MOST + len(folders) * many)
+            else:
                 yield algorithm
-                continue
-            many = bool(some and some.more) or estimate > _FEW
-            yield from _grouped(algorithm, folders, objects, _MOST + len(folders) * many)
 
     def _is_large(self, prefix: str) -> bool:
         part = self._first(prefix)

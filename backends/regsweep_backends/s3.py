@@ -194,17 +194,22 @@ class S3Bucket:
 
     def keeps_versions(self) -> bool:
         """See `Bucket.keeps_versions`."""
-        return _s3_unseen.keeps_versions(self._client, self._name)
+        # Where they are suspended there may be some from before.
+        return self._versioning in ("Enabled", "Suspended")
 
     def versions(self, prefix: str) -> Iterator[Unseen]:
         """See `Bucket.versions`."""
-        return _s3_unseen.versions(self._client, self._name, prefix)
+        return _s3_unseen.versions(self._client, self._name, prefix, suspended=self._versioning == "Suspended")
 
     def close(self) -> None:
         """See `Bucket.close`."""
         if "_client" in vars(self):
             self._client.close()
             del self._client
+
+    @cached_property
+    def _versioning(self) -> str:
+        return _s3_unseen.versioning(self._client, self._name)
 
     @cached_property
     def _client(self) -> "S3Client":

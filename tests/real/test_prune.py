@@ -9,54 +9,22 @@ from pathlib import Path
 import pytest
 
 from fixtures.client import Client, pull, push, serves
-from fixtures.images import Blob, Manifest, artifact, image, index, layer
+from fixtures.images import Blob, Manifest, image
 from fixtures.ledger import Ledger, Outcome, written
 from fixtures.registry import Registry, age
 from fixtures.small import expected, unpack
 from tests.command import Finished, regsweep
-from tests.real.books import Session, condemned_keys, contents, deletions, prune, session, split
+from tests.real.books import condemned_keys, contents, deletions, prune, session, split
+from tests.real.pushed import NOT_BY_SKOPEO, OLD, OLD_ARM64, OLD_INDEX, ONLY, SHARED, push_everything
 from tests.trees import BASE, blob_key
 
 pytestmark = pytest.mark.registry
 
-SHARED = b"shared by many"
-ARM = "linux/arm64"
-OLD = image(SHARED, b"old, overwritten")
-AMD64 = image(b"amd64, in both pushes")
-OLD_ARM64 = image(b"arm64, old", platform=ARM)
-OLD_INDEX = index(AMD64, OLD_ARM64)
-ONLY = image(SHARED, b"the only one, deleted")
 AGAIN = [
     pytest.param(OLD, "team/app", id="image"),
     pytest.param(OLD_INDEX, "multi", id="index"),
     pytest.param(ONLY, "emptied", id="in-an-emptied-repository"),
 ]
-
-
-def push_everything(to: Session) -> None:
-    to.skopeo(OLD, "team/app", "latest")
-    new = to.skopeo(image(SHARED, b"new"), "team/app", "latest")
-    # The same image lives on below another name, which is a repository inside the first.
-    to.skopeo(OLD, "team/app/plugin", "v1")
-    gone = to.skopeo(image(SHARED, b"gone, deleted"), "team/app", "gone")
-    to.skopeo(gone, "team/app", "gone-too")
-    to.http(artifact(b"signature of new", kind="application/x"), "team/app", f"{new.digest.replace(':', '-')}.sig")
-    to.http(artifact(b"signature of gone", kind="application/x"), "team/app", f"{gone.digest.replace(':', '-')}.sig")
-    to.http(artifact(b"sbom of new", kind="application/x", subject=new), "team/app")
-    to.delete("team/app", gone)
-    to.skopeo(OLD_INDEX, "multi", "stable")
-    to.skopeo(index(AMD64, image(b"arm64, new", platform=ARM)), "multi", "stable")
-    to.skopeo(index(image(b"d1", docker=True), image(b"d2", platform=ARM, docker=True), docker=True), "docker", "list")
-    to.skopeo(image(b"docker, old", docker=True), "docker", "v1")
-    to.skopeo(image(b"docker, new", docker=True), "docker", "v1")
-    to.http(index(index(image(b"nested")), image(b"beside")), "nested/indexes", "all")
-    to.skopeo(ONLY, "emptied", "only")
-    to.delete("emptied", ONLY)
-    to.http(image(SHARED, b"never tagged"), "untagged/only")
-    to.mount("mounted", layer(SHARED).digest, "team/app")
-    to.mount("mounted", layer(b"new").digest, "team/app")
-    to.skopeo(image(SHARED, b"mounted"), "mounted", "v1")
-    to.abandon("team/app")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +72,7 @@ def test_every_image_that_should_live_can_be_pulled(pruned: Pruned, tmp_path: Pa
     live = pruned.outcome.live
     assert {"team/app:latest", "team/app/plugin:v1", "multi:stable", "docker:list", "nested/indexes:all"} < set(live)
     # Skopeo takes no index of indexes; `serves` asks for all that it holds.
-    pullable = [name for name in live if not name.startswith("nested/")]
+    pullable = [name for name in live if not name.startswith(NOT_BY_SKOPEO)]
     problems = [pull(pruned.registry.address, name, tmp_path / str(n)) for n, name in enumerate(pullable)]
     assert problems == [None] * len(pullable)
     assert [problem for name in live for problem in serves(pruned.registry.url, *split(name))] == []

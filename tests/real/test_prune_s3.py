@@ -13,6 +13,7 @@ from fixtures.ledger import Ledger, Outcome
 from fixtures.registry import Registry, Storage
 from tests.command import Finished, regsweep
 from tests.real.books import Session, condemned_keys, session, split
+from tests.real.pushed import NOTHING_IS_YOUNG
 from tests.servers import s3
 from tests.servers.ceph import ceph
 from tests.trees import BASE
@@ -25,7 +26,6 @@ pytestmark = pytest.mark.registry
 BUCKET: Final = "registry"
 ROOT: Final = "reg/prod"
 OLD: Final = image(b"shared", b"old, overwritten")
-NOTHING_IS_YOUNG: Final = ("--min-age", "0s", "--upload-age", "0s")
 
 
 def storage_of(server: s3.Server) -> Storage:

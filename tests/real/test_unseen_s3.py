@@ -11,6 +11,7 @@ from fixtures.images import image
 from fixtures.registry import write_config
 from regsweep.registry.layout import LOCK
 from tests.command import Finished, regsweep
+from tests.real.pushed import NOTHING_IS_YOUNG
 from tests.servers import s3
 from tests.trees import BASE, Tree, blob_key
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 BUCKET: Final = "keeps-versions"
 """A name of its own: what one process runs of moto shares its buckets."""
-RULES: Final = ("-m", "--min-age", "0s", "--upload-age", "0s", "--no-cache", "-q")
+RULES: Final = ("-m", *NOTHING_IS_YOUNG, "--no-cache", "-q")
 UPLOAD: Final = f"{BASE}/repositories/a/_uploads/5e7a1c7e/data"
 
 Start = Callable[[Path], AbstractContextManager[s3.Server]]
@@ -45,8 +46,17 @@ def left(client: "S3Client") -> dict[str, list[bool]]:
     return {key: latest for key, latest in found.items() if key != LOCK}
 
 
-def test_nothing_is_left_of_what_goes_and_no_link_comes_back(server: s3.Server, tmp_path: Path) -> None:
-    tree, client = Tree(tmp_path / "tree"), server.client()
+@pytest.fixture
+def client(server: s3.Server) -> "Iterator[S3Client]":
+    made = server.client()
+    yield made
+    made.close()
+
+
+def test_nothing_is_left_of_what_goes_and_no_link_comes_back(
+    server: s3.Server, client: "S3Client", tmp_path: Path
+) -> None:
+    tree = Tree(tmp_path / "tree")
     tree.push(image(b"shared", b"kept"), "a", "v1")
     tree.push(image(b"shared", b"gone"), "a")
     tree.tag("b", "dangling", tree.blob(b"no manifest"))

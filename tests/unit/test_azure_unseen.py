@@ -1,7 +1,7 @@
 """Versions of blobs and blocks never committed: told by the adapter, and deleted by its own marks alone."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 from uuid import uuid4
@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from azure.storage.blob import BlobBlock, ContainerClient
 
-from fixtures.images import image, layer
+from fixtures.images import image
 from regsweep.errors import DeniedError, StorageError
 from regsweep.registry.layout import BASE
 from regsweep.storage.ports import Outcome, Request, Result, State, Target, Unseen
@@ -23,6 +23,7 @@ from tests.trees import Tree, blob_key
 from tests.unit import azure_stub
 from tests.unit.azure_stub import LOST, Answer, Stub, refusal
 from tests.unit.azure_versions import Container
+from tests.unit.forgotten import forgotten
 from tests.unit.test_azure_listing import page
 
 ROOT = f"{BASE}/"
@@ -546,18 +547,11 @@ def run(cwd: Path, connection: str, *arguments: str) -> str:
 
 
 def test_versions_are_freed_and_what_is_served_stays(kept: Container, stub: Stub, tmp_path: Path) -> None:
-    tree = Tree(tmp_path / "tree")
-    old, new, gone = (image(b"shared", name) for name in (b"old", b"new", b"gone"))
-    tree.push(gone, "team/gone", "v1")
-    forgotten = tree.keys() - {blob_key(layer(b"shared").digest)}
-    tree.push(old, "team/app", "latest")
-    copy(tree, tree.keys(), kept)
-    # By somebody who left its versions behind.
-    for key in forgotten:
-        kept.remove(f"reg/{ROOT}{key}")
-    before = tree.keys()
-    tree.push(new, "team/app", "latest")
-    copy(tree, (tree.keys() - before) | {"repositories/team/app/_manifests/tags/latest/current/link"}, kept)
+    new = forgotten(
+        tmp_path / "tree",
+        lambda key, content: kept.put(f"reg/{ROOT}{key}", content),
+        lambda key: kept.remove(f"reg/{ROOT}{key}"),
+    )
     endpoint = stub.parameters["serviceurl"]
     there = f"DefaultEndpointsProtocol=http;AccountName=account;AccountKey={azure_stub.KEY};BlobEndpoint={endpoint};"
     rules = (f"az://{azure_stub.CONTAINER}/reg", "--uploads", "--versions", "-m", *NOTHING_IS_YOUNG)
@@ -567,11 +561,6 @@ def test_versions_are_freed_and_what_is_served_stays(kept: Container, stub: Stub
     assert blobs == sorted(f"reg/{ROOT}{blob_key(digest)}" for digest in (*new.named(), new.digest))
     assert set(blobs) < set(kept.current)
     assert "\nNothing to delete.\n" in run(tmp_path, there, "prune", *rules, "--registry-stopped", "--yes")
-
-
-def copy(tree: Tree, keys: Iterable[str], container: Container) -> None:
-    for key in sorted(keys):
-        container.put(f"reg/{ROOT}{key}", (tree.base / key).read_bytes())
 
 
 def test_blocks_are_freed_and_what_is_served_stays(

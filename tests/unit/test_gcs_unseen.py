@@ -1,19 +1,20 @@
 """Generations of Cloud Storage's objects: told by the adapter, and deleted by its own marks alone."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from fixtures.images import image, layer
 from regsweep.errors import DeniedError, StorageError
 from regsweep.storage.ports import Outcome, Request, Result, State, Target, Unseen
 from regsweep_backends import _gcs_service
 from regsweep_backends._objects import NoBucketError
 from regsweep_backends.gcs import GcsBucket
 from tests.command import regsweep
+from tests.real.pushed import NOTHING_IS_YOUNG
 from tests.servers import gcs
-from tests.trees import BASE, Tree, blob_key
+from tests.trees import BASE, blob_key
+from tests.unit.forgotten import forgotten
 from tests.unit.gcs_stub import BUCKET, NO_BUCKET, Answer, Fault, Stub, failing
 
 ROOT = "reg/"
@@ -227,33 +228,21 @@ def test_what_is_tried_again_after_an_answer_was_lost_is_gone(stub: Stub, bucket
 
 
 def test_what_is_hidden_is_freed_and_what_is_served_stays(stub: Stub, tmp_path: Path) -> None:
-    tree = Tree(tmp_path / "tree")
-    old, new, gone = (image(b"shared", name) for name in (b"old", b"new", b"gone"))
-    tree.push(gone, "team/gone", "v1")
-    forgotten = tree.keys() - {blob_key(layer(b"shared").digest)}
-    tree.push(old, "team/app", "latest")
-    copy(tree, tree.keys(), stub)
-    # By somebody who left its generations behind.
-    for key in forgotten:
-        stub.remove(f"{ROOT}{BASE}/{key}")
-    before = tree.keys()
-    tree.push(new, "team/app", "latest")
-    copy(tree, (tree.keys() - before) | {"repositories/team/app/_manifests/tags/latest/current/link"}, stub)
+    new = forgotten(
+        tmp_path / "tree",
+        lambda key, content: stub.put(f"{ROOT}{BASE}/{key}", content),
+        lambda key: stub.remove(f"{ROOT}{BASE}/{key}"),
+    )
 
     def run(*arguments: str) -> str:
         done = regsweep(*arguments, cwd=tmp_path, env={"STORAGE_EMULATOR_HOST": stub.url})
         assert (done.code, done.err) == (0, "")
         return done.out
 
-    rules = (f"gs://{BUCKET}/reg", "--uploads", "--versions", "-m", "--min-age", "0s", "--upload-age", "0s")
+    rules = (f"gs://{BUCKET}/reg", "--uploads", "--versions", "-m", *NOTHING_IS_YOUNG)
     run("plan", *rules, "-o", "the.plan")
     run("apply", "the.plan", "--registry-stopped")
     blobs = [name for name, _ in stub.generations() if "/blobs/" in name]
     assert blobs == sorted(f"{ROOT}{BASE}/{blob_key(digest)}" for digest in (*new.named(), new.digest))
     assert set(blobs) < set(stub.objects)
     assert "\nNothing to delete.\n" in run("prune", *rules, "--registry-stopped", "--yes")
-
-
-def copy(tree: Tree, keys: Iterable[str], stub: Stub) -> None:
-    for key in sorted(keys):
-        stub.put(f"{ROOT}{BASE}/{key}", (tree.base / key).read_bytes())

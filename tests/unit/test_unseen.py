@@ -12,7 +12,7 @@ from regsweep.errors import DeniedError, RefusedError, UsageError
 from regsweep.plan import brakes, summary
 from regsweep.plan.kinds import PARTS, VERSION
 from regsweep.plan.options import Options
-from regsweep.storage.ports import State
+from regsweep.storage.ports import Request, State
 from tests.trees import Tree, blob_key, slashed
 from tests.unit.memory import DELETE, Decided, Hidden, MemoryStore, decided, moment, plan_of
 
@@ -254,6 +254,7 @@ def test_one_missing_manifest_refuses_to_let_versions_go(tree: Tree) -> None:
 
 def test_a_version_that_is_listed_twice_goes_once(tree: Tree) -> None:
     store = store_of(tree)
+    store.requests = {Request.LIST: 1}  # an object store; no other lists anything twice
     store.history = [*current(store), *deleted(LOST), *deleted(LOST)]
     with decided(store, VERSIONS) as found:
         assert len(going(found, VERSION)) == 2

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Final, Protocol, cast
 
@@ -19,7 +20,7 @@ from regsweep.inventory.collect import (
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.rows import Rows
-from regsweep.inventory.unseen import collect_every_version, collect_old_versions, collect_unfinished
+from regsweep.inventory.unseen import collect_unfinished, collect_versions
 from regsweep.inventory.workers import Workers
 from regsweep.registry.manifest import MAX_MANIFEST_BYTES, Role
 from regsweep.storage.ports import Remarks, Scope
@@ -139,8 +140,6 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
             inventory.add(rows)
             bar.advance(len(task))
     inventory.flush()
-    if begun.links.repeats:
-        _drop_repeats(inventory)
     if cache:
         cache.take(inventory, _REVISIONS)
         # Of a blob that was known and is another by now, or came while the blobs were listed.
@@ -161,6 +160,8 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
             inventory.add(rows)
         inventory.flush()
     _take_versions(begun, workers, inventory, progress)
+    if begun.links.repeats:
+        _drop_repeats(inventory)
 
 
 def _drop_repeats(inventory: Inventory) -> None:
@@ -176,7 +177,7 @@ def _drop_repeats(inventory: Inventory) -> None:
 
 def _take_versions(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress) -> None:
     said = Rows()
-    work = collect_every_version if begun.every_version else collect_old_versions
+    work = partial(collect_versions, every=begun.every_version)
     with (
         _told(said, "which versions it keeps", needed=begun.every_version),
         progress.stage("listing versions", unit="shards", total=len(begun.versions)) as bar,
@@ -186,9 +187,6 @@ def _take_versions(begun: Scan, workers: Workers, inventory: Inventory, progress
             inventory.add(rows)
             bar.advance(len(task))
     inventory.flush()
-    if begun.versions:
-        # One that was listed twice counts once.
-        inventory.execute("CREATE OR REPLACE TABLE versions AS SELECT DISTINCT * FROM versions")
     if said.columns:
         # A part of them would be taken for all.
         inventory.execute(f"DELETE FROM {schema.VERSIONS.name}")  # noqa: S608 - a name of this package

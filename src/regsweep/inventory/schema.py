@@ -158,6 +158,7 @@ REMARKS: Final = Table("remarks", (("code", Type.TEXT), ("text", Type.TEXT)))
 
 NAMED_BY: Final = {
     UNFINISHED: "key, version",
+    VERSIONS: "key, version",
     BLOBS: "digest",
     REVISIONS: "repository, digest",
     SIGNATURES: "repository, revision, digest",

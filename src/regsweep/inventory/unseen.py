@@ -34,32 +34,28 @@ def collect_unfinished(store: Hides) -> Rows:
     return rows
 
 
-def collect_every_version(store: Source, shards: Sequence[str]) -> Rows:
-    """Take in every version of every key of some of a store's `version_shards`. Runs in the workers.
+def collect_versions(store: Source, shards: Sequence[str], *, every: bool) -> Rows:
+    """Take in the versions of the keys of some of a store's `version_shards`. Runs in the workers.
+
+    Args:
+        store: where they are.
+        shards: one or more.
+        every: whether the current ones are taken in too.
 
     Raises:
         StorageError: they cannot be listed.
     """
-    return _collect_versions(store, shards, but=())
-
-
-def collect_old_versions(store: Source, shards: Sequence[str]) -> Rows:
-    """As `collect_every_version`, without those that are current."""
-    return _collect_versions(store, shards, but=(State.CURRENT,))
-
-
-def _collect_versions(store: Source, shards: Sequence[str], *, but: Sequence[State]) -> Rows:
     rows = Rows()
     with ThreadPoolExecutor(min(store.lanes, len(shards))) as lanes:
-        for part in lanes.map(partial(_versions_of, store, but), shards):
+        for part in lanes.map(partial(_versions_of, store, every=every), shards):
             rows.join(part)
     return rows
 
 
-def _versions_of(store: Source, but: Sequence[State], shard: str) -> Rows:
+def _versions_of(store: Source, shard: str, *, every: bool) -> Rows:
     rows = Rows()
     for found in store.versions(shard):
-        wanted = [at for at, state in enumerate(found.states) if state not in but]
+        wanted = [at for at, state in enumerate(found.states) if every or state is not State.CURRENT]
         keys = [found.keys[at] for at in wanted]
         parsed = map(layout.parse, keys)
         rows.extend(
