@@ -1,7 +1,7 @@
 """The registry's tree in a container of Azure Blob Storage."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
@@ -81,6 +81,7 @@ class AzureBucket:
         query = urlencode({name: value for name, value in public.items() if value}, safe=":/")
         self.url = f"{self._service.where}/{quote(root)}".rstrip("/") + (f"?{query}" if query else "")
         self._deleter = Deleter(self._service)
+        self._kept: bool | None = None
         self.window = self._service.window
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -122,7 +123,8 @@ class AzureBucket:
 
     def remarks(self, prefix: str) -> Iterator[Remark]:  # noqa: ARG002 - what is asked is the account's and the container's
         """See `Bucket.remarks`."""
-        return remarks(self._service, self.keeps_versions)
+        # Each scan asks anew whether versions are kept; what it was told serves its remarks too.
+        return remarks(self._service, lambda: self.keeps_versions() if self._kept is None else self._kept)
 
     def unfinished(self, prefix: str) -> Iterator[Unseen]:
         """See `Bucket.unfinished`."""
@@ -130,7 +132,9 @@ class AzureBucket:
 
     def keeps_versions(self) -> bool:
         """See `Bucket.keeps_versions`."""
-        return self._keeps_versions
+        base = f"{self.roots[0]}{BASE}/"
+        self._kept = _azure_unseen.keep_versions(self._service, [f"{base}blobs/", f"{base}repositories/"])
+        return self._kept
 
     def versions(self, prefix: str) -> Iterator[Unseen]:
         """See `Bucket.versions`."""
@@ -139,12 +143,6 @@ class AzureBucket:
     def close(self) -> None:
         """See `Bucket.close`."""
         self._service.close()
-
-    @cached_property
-    def _keeps_versions(self) -> bool:
-        # It takes requests to find out, and is asked for twice.
-        base = f"{self.roots[0]}{BASE}/"
-        return _azure_unseen.keep_versions(self._service, [f"{base}blobs/", f"{base}repositories/"])
 
     def _read(self, path: str, limit: int) -> tuple[bytes, str]:
         answers: list[PipelineResponse[Any, Any]] = []
