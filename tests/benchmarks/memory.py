@@ -3,6 +3,8 @@
 import hashlib
 import json
 import resource
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -41,7 +43,7 @@ def run(folder: Path) -> None:
             scan(begun, workers, inventory, shown)
             scanning = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             workers.close()
-            totals = decide(inventory, options, shown, now=now)
+            totals = decide(inventory, options, workers, shown, now=now)
             header = file.header(store.url, options, inventory, totals, created=now)
             file.write(folder / "memory.plan", inventory, header)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -59,6 +61,10 @@ def _layer(repository: int, image: int, number: int) -> str:
     # Spread over the shards as hashes are, without the time that hashing takes.
     serial = (repository * _IMAGES + image) * _LINKS + number
     return f"{serial * 0x9E3779B97F4A7C15 % 2**64:016x}{serial:048x}"
+
+
+def _beginning(digest: str) -> int:
+    return int(digest[:16], 16)
 
 
 @lru_cache(maxsize=_IMAGES)
@@ -79,11 +85,13 @@ class _MadeUp:
 
     def __init__(self) -> None:
         self.requests: Mapping[Request, int] = {}
-        self._manifests = {
-            hashlib.sha256(_manifest(repository, image)).digest(): (repository, image)
-            for repository in range(_REPOSITORIES)
-            for image in range(_IMAGES)
-        }
+        # A dictionary of a million digests would be most of what a worker holds.
+        found = sorted(
+            (_beginning(hashlib.sha256(_manifest(serial // _IMAGES, serial % _IMAGES)).hexdigest()), serial)
+            for serial in range(_REPOSITORIES * _IMAGES)
+        )
+        self._beginnings = array("Q", (beginning for beginning, _ in found))
+        self._serials = array("Q", (serial for _, serial in found))
 
     def divide(self, processes: int) -> None:
         """Share nothing."""
@@ -126,7 +134,8 @@ class _MadeUp:
     def read(self, prefix: str, names: Sequence[str], _suffix: str, *, limit: int) -> Iterator[bytes | None]:
         for name in names:
             if prefix == "blobs/sha256/":
-                yield _manifest(*self._manifests[bytes.fromhex(name.rpartition("/")[2])])[:limit]
+                serial = self._serials[bisect_left(self._beginnings, _beginning(name.rpartition("/")[2]))]
+                yield _manifest(serial // _IMAGES, serial % _IMAGES)[:limit]
             elif "/tags/" in prefix:
                 repository = int(prefix.split("/")[1].removeprefix("r"))
                 yield f"sha256:{hashlib.sha256(_manifest(repository, int(name[1:]))).hexdigest()}".encode()

@@ -38,7 +38,7 @@ class Decision(NamedTuple):
 def decision(store: Store, options: Options) -> Decision:
     with Workers(store, 1) as workers, create(facts={}) as inventory:
         scan(begin(store, workers, uploads=True, versions=True), workers, inventory, SILENT)
-        decide(inventory, options, SILENT, now=datetime.now(UTC) + timedelta(seconds=5))
+        decide(inventory, options, workers, SILENT, now=datetime.now(UTC) + timedelta(seconds=5))
         condemned = inventory.rows(
             f"SELECT kind, key, bytes, reason FROM condemned WHERE kind <> '{DIRECTORY}' ORDER BY step, key"  # noqa: S608 - a word of the package
         )

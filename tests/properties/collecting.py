@@ -56,7 +56,7 @@ def decided(root: Path, options: Options) -> Iterator[tuple[Inventory, Totals]]:
     """Scan a registry's storage and decide what goes."""
     with opened(root) as store, Workers(store, 1) as workers, create(facts={}) as inventory:
         scan(begin(store, workers), workers, inventory, QUIET)
-        yield inventory, decide(inventory, options, QUIET, now=NOW)
+        yield inventory, decide(inventory, options, workers, QUIET, now=NOW)
 
 
 def condemned(files: Files, options: Options) -> set[str]:

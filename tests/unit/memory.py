@@ -270,7 +270,7 @@ def decided(tree: Tree | MemoryStore, options: Options = DELETE) -> Iterator[Dec
     store = MemoryStore.of(tree) if isinstance(tree, Tree) else tree
     with Workers(store, 1) as workers, create(facts={}) as inventory:
         scan(begin(store, workers, uploads=options.uploads, versions=options.versions), workers, inventory, SILENT)
-        yield Decided(inventory, decide(inventory, options, SILENT, now=datetime.now(UTC)), options)
+        yield Decided(inventory, decide(inventory, options, workers, SILENT, now=datetime.now(UTC)), options)
 
 
 def plan_of(store: MemoryStore, path: Path, options: Options = DELETE) -> file.Plan:

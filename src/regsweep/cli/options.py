@@ -17,6 +17,7 @@ class Format(StrEnum):
 
 
 _RULES = "What goes"
+_KEPT = "Which tags are kept"
 _GUARD = "Proof that nobody writes"
 _RUN = "The run"
 
@@ -242,3 +243,83 @@ RegistryCa = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting.", rich_help_panel=_RUN)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the report and stop there.", rich_help_panel=_RUN)]
 Plan = Annotated[Path, typer.Argument(metavar="PLAN", help="A file that regsweep plan wrote.")]
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        metavar="FILE",
+        show_default=False,
+        help="Keep the tags that the rules in this file keep; docs/policy.md has their vocabulary.",
+        rich_help_panel=_KEPT,
+    ),
+]
+KeepLast = Annotated[
+    int | None,
+    typer.Option(
+        "--keep-last",
+        metavar="N",
+        min=1,
+        show_default=False,
+        help="Of each repository keep the N tags that were pushed last.",
+        rich_help_panel=_KEPT,
+    ),
+]
+KeepWithin = Annotated[
+    str | None,
+    typer.Option(
+        "--keep-within",
+        metavar="AGE",
+        show_default=False,
+        help="Keep what was pushed within this time, such as 30d.",
+        rich_help_panel=_KEPT,
+    ),
+]
+KeepTags = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep-tags",
+        metavar="REGEX",
+        show_default=False,
+        help="Keep the tags in which this is found. Repeat for more.",
+        rich_help_panel=_KEPT,
+    ),
+]
+OnlyRepos = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only-repos",
+        metavar="GLOB",
+        show_default=False,
+        help="Let that decide only about these repositories, such as 'team/**'. Repeat for more.",
+        rich_help_panel=_KEPT,
+    ),
+]
+Names = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="STORE REPO[:TAG|@DIGEST]...",
+        show_default=False,
+        help="The storage, as for plan (not with --config), and what is to be removed from it: a repository with all "
+        "that is in it, a tag, or a manifest with its tags. REPO may be a glob, such as 'team/*'.",
+    ),
+]
+TagsMatching = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tags-matching",
+        metavar="REGEX",
+        show_default=False,
+        help="Of a REPO remove not all but the tags in which this is found. Repeat for more.",
+        rich_help_panel=_RULES,
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Remove a manifest that an index needs which stays.", rich_help_panel=_RULES),
+]
+NoCollect = Annotated[
+    bool,
+    typer.Option(
+        "--no-collect", help="Remove what was named alone; leave what nothing else needs.", rich_help_panel=_RULES
+    ),
+]

@@ -1,7 +1,8 @@
 """Make plans: the part of `plan` and `prune` that touches storage."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from regsweep.cli.sources import Opened
 from regsweep.cli.streams import message, result
 from regsweep.errors import RefusedError, UsageError
 from regsweep.inventory.cache import Cache, CacheError, default_folder
-from regsweep.inventory.database import create
+from regsweep.inventory.database import Inventory, create
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.scan import begin, scan
 from regsweep.inventory.workers import Workers, cores
@@ -73,6 +74,44 @@ def make_plan(
                 hint=f"regsweep apply {output} resumes it; or name another file with --output",
             )
     brakes.check_registry(opened.store, options, proxy=opened.proxy)
+    with decided(opened, options, places, progress, now=now) as found:
+        inventory, totals = found.inventory, found.totals
+        spent = cost(opened.store, inventory, totals, shards=found.shards, prices=places.prices)
+        header = file.header(opened.store.url, options, inventory, totals, created=now, cost=spent)
+        refused = _refusal(totals, options)
+        written = None
+        if places.write and refused is None and (places.output or totals.condemned):
+            written = output
+            file.write(written, inventory, header)
+        document = report(
+            header,
+            list(summary.repositories(inventory)),
+            list(summary.findings(inventory)),
+            plan=str(written) if written else None,
+            refused=refused.message if refused else None,
+        )
+    return document, refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A storage that was scanned, and of which it is decided what goes."""
+
+    inventory: Inventory
+    totals: summary.Totals
+    shards: int
+    """In how many parts its links were listed."""
+
+
+@contextmanager
+def decided(
+    opened: Opened, options: Options, places: Places, progress: Progress, *, now: datetime
+) -> Iterator[Decided]:
+    """Scan and decide.
+
+    Raises:
+        UsageError, RefusedError, StorageError: the storage cannot be scanned, or what is wanted cannot be done there.
+    """
     with Workers(opened.store, cores()) as workers:
         begun = begin(opened.store, workers, uploads=options.uploads, versions=options.versions)
         with create(
@@ -81,28 +120,13 @@ def make_plan(
             facts={"store": opened.store.url, "scanned": now.isoformat(), "options": options.document()},
         ) as inventory:
             scan(begun, workers, inventory, progress, places.cache)
-            workers.close()
             if places.cache:
                 try:
                     places.cache.save(inventory)
                 except CacheError as error:
                     message(f"warning: {error.message}", error.hint)
-            totals = decide(inventory, options, progress, now=now)
-            spent = cost(opened.store, inventory, totals, shards=begun.links.shards, prices=places.prices)
-            header = file.header(opened.store.url, options, inventory, totals, created=now, cost=spent)
-            refused = _refusal(totals, options)
-            written = None
-            if places.write and refused is None and (places.output or totals.condemned):
-                written = output
-                file.write(written, inventory, header)
-            document = report(
-                header,
-                list(summary.repositories(inventory)),
-                list(summary.findings(inventory)),
-                plan=str(written) if written else None,
-                refused=refused.message if refused else None,
-            )
-    return document, refused
+            totals = decide(inventory, options, workers, progress, now=now)
+            yield Decided(inventory=inventory, totals=totals, shards=begun.links.shards)
 
 
 def show(report: Report, form: Format, *, prune: bool = False) -> None:

@@ -2,11 +2,9 @@
 
 import re
 from datetime import timedelta
-from typing import Final
 
 from regsweep.errors import UsageError
-
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+from regsweep.retention.ages import parse_age
 
 
 def age(text: str, option: str) -> timedelta:
@@ -15,10 +13,10 @@ def age(text: str, option: str) -> timedelta:
     Raises:
         UsageError: it is none.
     """
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d+)?)([smhdw]?)", text.strip(), re.ASCII)
-    if not found or (not found[2] and float(found[1])):
+    found = parse_age(text)
+    if found is None:
         raise UsageError(f"{option} {text}: is no age", hint="write 90m, 24h, 30d, 2w or 0")
-    return timedelta(seconds=float(found[1]) * _UNITS.get(found[2], 1))
+    return found
 
 
 def limit(text: str | None, option: str) -> float | None:

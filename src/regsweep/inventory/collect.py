@@ -51,24 +51,29 @@ def _collect_shards(store: Source, rows: Rows, shards: Sequence[str]) -> None:
             collector.page(page)
 
 
-def collect_manifests(store: Source, digests: Sequence[str]) -> Rows:
+def collect_manifests(store: Source, digests: Sequence[str], *, weigh: bool = False) -> Rows:
     """Read manifests, given the hex digits of their sha256 digests; one that the store does not have gives no row.
+
+    Args:
+        store: where they are.
+        digests: one or more.
+        weigh: whether their sizes are taken in too, which no listing of blobs told.
 
     Raises:
         StorageError: a manifest could not be read.
     """
-    return _collect_manifests(store, digests, certain=True)
+    return _collect_manifests(store, digests, certain=True, weigh=weigh)
 
 
-def collect_maybe_manifests(store: Source, digests: Sequence[str]) -> Rows:
+def collect_maybe_manifests(store: Source, digests: Sequence[str], *, weigh: bool = False) -> Rows:
     """As `collect_manifests`, for blobs that need not be manifests: those that are none are told to be none.
 
     One whose bytes are not those of its digest is damaged all the same: nobody can tell any more what it was.
     """
-    return _collect_manifests(store, digests, certain=False)
+    return _collect_manifests(store, digests, certain=False, weigh=weigh)
 
 
-def _collect_manifests(store: Source, digests: Sequence[str], *, certain: bool) -> Rows:
+def _collect_manifests(store: Source, digests: Sequence[str], *, certain: bool, weigh: bool) -> Rows:
     rows = Rows()
     contents = store.read(
         "blobs/sha256/",
@@ -86,6 +91,8 @@ def _collect_manifests(store: Source, digests: Sequence[str], *, certain: bool) 
     for digest, content in zip(digests, contents, strict=True):
         if content is None:
             continue
+        if weigh and len(content) <= manifest.MAX_MANIFEST_BYTES:
+            rows.add(schema.WEIGHED, digest, len(content))
         try:
             found = manifest.read(content, digest)
         except MalformedError as error:

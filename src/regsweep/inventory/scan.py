@@ -105,6 +105,12 @@ def begin_links(store: Source, workers: Workers) -> Listing:
     return _begin(store, list(store.shards(Scope.LINKS)), workers)
 
 
+def begin_repository(store: Source, repository: str, workers: Workers) -> Listing:
+    """Begin to list the links of one repository alone, but for those of its uploads; `take` brings it to its end."""
+    parts = ("_manifests/revisions", "_manifests/tags", "_layers")
+    return _begin(store, [f"repositories/{repository}/{part}/" for part in parts], workers)
+
+
 def take(listing: Listing, inventory: Inventory, progress: Progress) -> None:
     """Take in what a listing tells.
 
@@ -132,8 +138,8 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
     inventory.flush()
     if cache:
         cache.load(inventory)
-    digests = _digests(inventory, f"{_REVISIONS} ANTI JOIN known USING (digest)" if cache else _REVISIONS)
-    manifests = _read(collect_manifests, digests, workers)
+    digests = hex_digests(inventory, f"{_REVISIONS} ANTI JOIN known USING (digest)" if cache else _REVISIONS)
+    manifests = read(collect_manifests, digests, workers)
     _take(begun.blobs, inventory, progress, "listing blobs")
     with progress.stage("reading manifests", unit="manifests", total=len(digests)) as bar:
         for task, rows in manifests:
@@ -148,15 +154,15 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
         )
         cache.take(inventory, _TAGGED)
     _take_manifests(_TAGGED, workers, inventory)
-    while left := _digests(inventory, _MAYBE_MANIFESTS):
+    while left := hex_digests(inventory, _MAYBE_MANIFESTS):
         tried = Rows()
         tried.extend(schema.TRIED, left)
         if cache:
             cache.take(inventory, _MAYBE_MANIFESTS)
-            left = _digests(inventory, f"{_MAYBE_MANIFESTS} ANTI JOIN no_manifests USING (digest)")
+            left = hex_digests(inventory, f"{_MAYBE_MANIFESTS} ANTI JOIN no_manifests USING (digest)")
         # Not before they were asked for: what was tried is not asked for again.
         inventory.add(tried)
-        for _, rows in _read(collect_maybe_manifests, left, workers):
+        for _, rows in read(collect_maybe_manifests, left, workers):
             inventory.add(rows)
         inventory.flush()
     _take_versions(begun, workers, inventory, progress)
@@ -217,14 +223,15 @@ def _begin(store: Source, shards: list[str], workers: Workers) -> Listing:
 
 
 def _take_manifests(query: str, workers: Workers, inventory: Inventory) -> None:
-    for _, rows in _read(collect_manifests, _digests(inventory, query), workers):
+    for _, rows in read(collect_manifests, hex_digests(inventory, query), workers):
         inventory.add(rows)
     inventory.flush()
 
 
-def _read(
+def read(
     work: Callable[[Source, Sequence[str]], Rows], digests: list[str], workers: Workers
 ) -> Iterator[tuple[Sequence[str], Rows]]:
+    """Do work on blobs, given the hex digits of their digests, in tasks that keep every worker busy."""
     share = -(-len(digests) // workers.processes)
     return workers.run(work, chunks(digests, max(1, min(_MANIFESTS_PER_TASK, share))))
 
@@ -236,7 +243,7 @@ def _take(listing: Listing, inventory: Inventory, progress: Progress, name: str)
             bar.advance(len(shards), size=rows.sum(schema.BLOBS, "bytes"))
 
 
-def _digests(inventory: Inventory, query: str) -> list[str]:
-    """The hex digits of what a query gives, in the order in which blobs lie."""
+def hex_digests(inventory: Inventory, query: str) -> list[str]:
+    """The hex digits of the `digest` of what a query gives, in the order in which blobs lie."""
     found = inventory.rows(f"SELECT lower(hex(digest)) FROM ({query}) ORDER BY 1")  # noqa: S608 - queries of this module
     return [cast("str", digest) for (digest,) in found]

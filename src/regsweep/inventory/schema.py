@@ -131,6 +131,19 @@ MANIFEST_REFERENCES: Final = Table(
 )
 TRIED: Final = Table("tried", (("digest", Type.DIGEST),))
 NO_MANIFESTS: Final = Table("no_manifests", (("digest", Type.DIGEST),))
+CONFIGS: Final = Table(
+    "configs",
+    (
+        ("digest", Type.DIGEST),
+        ("created", Type.TIME),
+        ("os", Type.TEXT),
+        ("architecture", Type.TEXT),
+        ("variant", Type.TEXT),
+        ("labels", Type.TEXT),
+        ("problem", Type.TEXT),
+    ),
+)
+WEIGHED: Final = Table("weighed", (("digest", Type.DIGEST), ("bytes", Type.INTEGER)))
 REQUESTS: Final = Table("requests", (("kind", Type.TEXT), ("count", Type.INTEGER)))
 UNFINISHED: Final = Table(
     "unfinished",
@@ -187,6 +200,8 @@ TABLES: Final = (
     MANIFEST_REFERENCES,
     TRIED,
     NO_MANIFESTS,
+    CONFIGS,
+    WEIGHED,
     REQUESTS,
     UNFINISHED,
     VERSIONS,

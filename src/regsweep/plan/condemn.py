@@ -6,7 +6,7 @@ from datetime import datetime
 from regsweep.inventory.database import Inventory
 from regsweep.plan.fingerprint import fingerprint
 from regsweep.plan.kinds import DIRECTORY, ORDER, PARTS, VERSION, Reason
-from regsweep.plan.options import Options, Untagged
+from regsweep.plan.options import Options
 from regsweep.registry.layout import LINK_BYTES, TEMPLATES, Kind
 from regsweep.storage.ports import State
 
@@ -28,18 +28,20 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
         """
     )
     _tags(inventory, options, cutoff)
-    _tag_entries(inventory, cutoff)
+    _tag_entries(inventory, options, cutoff)
     _revisions(inventory, cutoff)
     _layer_links(inventory)
     _uploads(inventory, cutoffs)
     _blobs(inventory, cutoff)
+    if not options.collect:
+        _only_what_was_chosen(inventory)
     fingerprint(inventory, into="kept_links")
     _directories(inventory, cutoff)
-    if options.uploads:
+    if options.uploads and options.collect:
         _unfinished(inventory, cutoffs)
     if options.versions:
         _versions(inventory, cutoff)
-    for table in ("subject_tags", "unneeded_links", "young_tags"):
+    for table in ("subject_tags", "unneeded_links", "young_tags", "lost", "named"):
         inventory.execute(f"DROP TABLE {table}")
 
 
@@ -53,29 +55,46 @@ def _tags(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -
         """,
         cutoff,
     )
-    dangling = f"""
-        SELECT repository, tag, digest, modified, version,
-            CASE WHEN (repository, digest) IN (SELECT (repository, digest) FROM revisions)
-                THEN '{Reason.NO_MANIFEST}' ELSE '{Reason.NO_REVISION}' END AS reason
-        FROM tags ANTI JOIN servable USING (repository, digest)
-    """  # noqa: S608 - names of this package alone
-    subjectless = f"""
-        SELECT repository, tag, digest, modified, version, '{Reason.NO_SUBJECT}' AS reason
-        FROM tags SEMI JOIN (
-            FROM subject_tags ANTI JOIN reached ON reached.digest = subject_tags.subject
-        ) USING (repository, tag)
-    """  # noqa: S608 - names of this package alone
-    found = f"{dangling} UNION ALL {subjectless}" if options.untagged is Untagged.DELETE else dangling
+    # What was chosen is not young, or was named whatever its age.
+    chosen = Reason.REMOVED if options.removal else Reason.RULE
     _add(
         inventory,
         Kind.TAG,
-        f"SELECT * FROM ({found}) ANTI JOIN young_tags USING (repository, tag) ANTI JOIN frozen USING (repository)",  # noqa: S608 - as above
+        f"""
+        SELECT repository, tag, digest, modified, version, '{chosen}' AS reason
+        FROM tags SEMI JOIN let_go USING (repository, tag)
+        """,  # noqa: S608 - names of this package alone
+        tag="tag",
+        digest="digest",
+    )
+    _add(
+        inventory,
+        Kind.TAG,
+        f"""
+        SELECT * FROM (
+            SELECT repository, tag, digest, modified, version,
+                CASE WHEN (repository, digest) IN (SELECT (repository, digest) FROM revisions)
+                    THEN '{Reason.NO_MANIFEST}' ELSE '{Reason.NO_REVISION}' END AS reason
+            FROM tags ANTI JOIN servable USING (repository, digest)
+            UNION ALL
+            SELECT repository, tag, digest, modified, version, '{Reason.NO_SUBJECT}' AS reason
+            FROM tags SEMI JOIN (
+                FROM subject_tags ANTI JOIN reached ON reached.digest = subject_tags.subject
+            ) USING (repository, tag) SEMI JOIN referrers_go USING (repository)
+        ) ANTI JOIN let_go USING (repository, tag)
+        ANTI JOIN young_tags USING (repository, tag) ANTI JOIN frozen USING (repository)
+        """,  # noqa: S608 - names of this package alone
         tag="tag",
         digest="digest",
     )
 
 
-def _tag_entries(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
+def _tag_entries(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -> None:
+    named = (
+        "OR (entry.repository, entry.tag) IN (FROM let_go) OR entry.repository IN (FROM gone)"
+        if options.removal
+        else ""
+    )
     _add(
         inventory,
         Kind.TAG_ENTRY,
@@ -94,7 +113,7 @@ def _tag_entries(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         LEFT JOIN servable ON servable.repository = entry.repository AND servable.digest = entry.digest
         LEFT JOIN reached ON reached.repository = entry.repository AND reached.digest = entry.digest
         ANTI JOIN frozen ON frozen.repository = entry.repository
-        WHERE (kept.tag IS NULL OR reached.digest IS NULL) AND entry.modified <= $cutoff
+        WHERE (kept.tag IS NULL OR reached.digest IS NULL) AND (entry.modified <= $cutoff {named})
         """,  # noqa: S608 - names of this package alone
         cutoff,
         tag="tag",
@@ -110,7 +129,7 @@ def _revisions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         SELECT repository, revision, digest, modified, version, '{Reason.UNTAGGED}' AS reason FROM signatures
         ANTI JOIN reached ON signatures.repository = reached.repository AND signatures.revision = reached.digest
         ANTI JOIN frozen ON signatures.repository = frozen.repository
-        WHERE modified <= $cutoff
+        WHERE modified <= $cutoff OR (signatures.repository, revision) IN (FROM named)
         """,  # noqa: S608 - names of this package alone
         cutoff,
         revision="revision",
@@ -121,13 +140,18 @@ def _revisions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         Kind.REVISION,
         f"""
         SELECT revision.repository, revision.digest, revision.modified, revision.version,
-            CASE WHEN servable.digest IS NULL THEN '{Reason.NO_MANIFEST}' ELSE '{Reason.UNTAGGED}' END AS reason
+            CASE WHEN banned.digest IS NOT NULL THEN '{Reason.REMOVED}'
+                WHEN servable.digest IS NULL THEN '{Reason.NO_MANIFEST}' ELSE '{Reason.UNTAGGED}' END AS reason
         FROM (
             FROM revisions ANTI JOIN reached USING (repository, digest) ANTI JOIN frozen USING (repository)
         ) revision
         LEFT JOIN servable USING (repository, digest)
-        ANTI JOIN (FROM tag_entries WHERE modified > $cutoff) young USING (repository, digest)
-        WHERE revision.modified <= $cutoff
+        LEFT JOIN banned USING (repository, digest)
+        LEFT JOIN named USING (repository, digest)
+        ANTI JOIN (
+            FROM tag_entries ANTI JOIN named USING (repository, digest) WHERE modified > $cutoff
+        ) young USING (repository, digest)
+        WHERE revision.modified <= $cutoff OR named.digest IS NOT NULL
         """,  # noqa: S608 - names of this package alone
         cutoff,
         digest="digest",
@@ -152,6 +176,8 @@ def _uploads(inventory: Inventory, cutoffs: dict[str, datetime]) -> None:
         SEMI JOIN (
             SELECT repository, upload FROM uploads GROUP BY ALL
             HAVING coalesce(max(started), max(modified)) <= $upload_cutoff AND max(modified) <= $cutoff
+            UNION
+            SELECT repository, upload FROM uploads SEMI JOIN gone USING (repository)
         ) USING (repository, upload)
         ANTI JOIN frozen USING (repository)
         """,  # noqa: S608 - names of this package alone
@@ -179,6 +205,21 @@ def _blobs(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
     )
 
 
+def _only_what_was_chosen(inventory: Inventory) -> None:
+    """Leave for later what only follows from the choice, and all else that a collection finds."""
+    inventory.execute(
+        f"""
+        DELETE FROM condemned WHERE repository IS NULL OR NOT (
+            repository IN (FROM gone)
+            OR kind IN ('{Kind.TAG}', '{Kind.TAG_ENTRY}') AND (repository, tag) IN (FROM let_go)
+            OR kind = '{Kind.REVISION}' AND (
+                (repository, digest) IN (FROM lost) OR (repository, digest) IN (FROM banned)
+            )
+        )
+        """  # noqa: S608 - names of this package alone
+    )
+
+
 def _directories(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
     inventory.execute(
         f"""
@@ -186,7 +227,7 @@ def _directories(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         SELECT {ORDER.index(DIRECTORY)}, '{DIRECTORY}', repository, '', NULL, key, 0, modified, version,
             '{Reason.EMPTY}'
         FROM directories ANTI JOIN frozen USING (repository)
-        WHERE modified <= $cutoff
+        WHERE (modified <= $cutoff OR repository IN (FROM gone))
             -- Every push leaves an empty `_uploads`; it goes with its repository.
             AND (NOT suffix(key, '/_uploads/') OR repository NOT IN (SELECT repository FROM kept_links))
             -- An object that marks a directory says nothing of whether it is empty.

@@ -14,6 +14,7 @@ import msgspec
 from regsweep.errors import UNREADABLE, RegsweepError, UsageError
 from regsweep.inventory.database import Inventory
 from regsweep.plan import summary
+from regsweep.plan.by_rule import RuleSummary, by_rule
 from regsweep.plan.cost import Cost
 from regsweep.plan.kinds import DIRECTORY, ORDER, UNSEEN
 from regsweep.plan.options import Options, Value
@@ -44,6 +45,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=
     largest: list[Blob]
     cost: Cost | None = None
     """Of an object store: the requests that this plan took, and those that it will take."""
+    rules: list[RuleSummary] = []
+    """What each rule of the policy lets go, if there is one."""
 
 
 class RepositoryLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="repository"):
@@ -256,6 +259,7 @@ def header(  # noqa: PLR0913 - a header has as many parts
         totals=totals,
         largest=summary.largest(inventory),
         cost=cost,
+        rules=by_rule(inventory, options.policy),
     )
 
 

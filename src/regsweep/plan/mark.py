@@ -8,164 +8,26 @@ from datetime import datetime
 from typing import Final
 
 from regsweep.inventory.database import Inventory
-from regsweep.plan.options import Options, Untagged
-from regsweep.registry.manifest import Kind, Role
+from regsweep.plan.options import Options
+from regsweep.plan.reach import reach
+from regsweep.registry.manifest import Role
 
-_SUBJECT_TAG: Final = r"^sha256-([0-9a-f]{64})(\.sig|\.att|\.sbom)?$"
-"""Tags that may say whose they are: cosign's (`sha256-<hex>.sig`, `.att`, `.sbom`) and OCI's referrers tag schema.
-
-Under `--untagged delete` they live as long as `<hex>` is kept in any repository, for cosign can store signatures apart.
-"""
 _SUBJECT: Final = int(Role.SUBJECT)
-
-_DAMAGED: Final = f"""
-    WITH RECURSIVE linked AS (
-        SELECT repository, digest FROM revisions UNION ALL SELECT repository, digest FROM layer_links
-    ), named AS (
-        SELECT repository, digest FROM revisions UNION ALL SELECT repository, digest FROM tags
-    ), above AS (
-        SELECT repository, digest, digest AS manifest
-        FROM (FROM named UNION ALL SELECT repository, digest FROM layer_links)
-        SEMI JOIN (FROM manifests WHERE problem IS NOT NULL) USING (digest)
-        UNION
-        SELECT above.repository, above.digest, reference.manifest
-        FROM above JOIN manifest_references reference ON reference.digest = above.manifest
-            AND reference.role IN ({int(Role.CHILD)}, {int(Role.OTHER)})
-        SEMI JOIN linked ON linked.repository = above.repository AND linked.digest = reference.manifest
-    )
-    SELECT DISTINCT repository, digest FROM above SEMI JOIN named
-        ON named.repository = above.repository AND named.digest = above.manifest
-"""  # noqa: S608 - numbers of this package alone
-"""Of the damaged manifests those that a revision or a tag names, or an index below one lists, in the same repository.
-
-To all other links it is a layer, whatever it may be elsewhere.
-"""
 
 
 def mark(inventory: Inventory, options: Options, *, now: datetime) -> None:
-    """Fill the tables `damaged_manifests`, `frozen`, `servable`, `reached`, `needed` and `marked`.
+    """Fill the tables `reached`, `needed` and `marked`, from those of serving.py and choice.py.
 
-    Afterwards `damaged_manifests` has each (repository, digest) that should be a manifest and cannot be understood,
-    `frozen` the repositories in which nothing is deleted, `servable` each (repository, digest) that can be served as a
-    manifest, `reached` those of them that are kept, `needed` each (repository, digest) that the manifests reached
-    there refer to, and `marked` each digest whose blob is kept.
+    Afterwards `reached` has each (repository, digest) that is kept of those that can be served as a manifest, `needed`
+    each (repository, digest) that the manifests reached there refer to, and `marked` each digest whose blob is kept.
 
-    Two more are for `condemn`, which drops them: `subject_tags` has the tags that are about another image,
-    `unneeded_links` the layer links that go.
+    For `condemn` there are also those of reach.py, and `unneeded_links`, the layer links that go; it drops them.
     """
-    cutoffs = options.cutoffs(now)
-    _freeze(inventory)
-    _find_subjects(inventory)
-    _reach(inventory, options, cutoffs["cutoff"])
+    cutoff = options.cutoffs(now)["cutoff"]
+    reach(inventory, named=options.removal is not None, cutoff=cutoff)
     _need(inventory)
-    _keep_links(inventory, cutoffs["cutoff"])
-    _mark_blobs(inventory, cutoffs["cutoff"])
-
-
-def _freeze(inventory: Inventory) -> None:
-    inventory.execute("CREATE TABLE damaged_manifests (repository INTEGER, digest BLOB)")
-    # Nearly always there is none, and nothing to search all the links for.
-    if inventory.row("SELECT count(problem) FROM manifests")[0]:
-        inventory.execute(f"INSERT INTO damaged_manifests {_DAMAGED}")
-    inventory.execute(
-        """
-        CREATE TABLE frozen AS
-        SELECT DISTINCT repository FROM damage WHERE repository IS NOT NULL
-        UNION
-        SELECT repository FROM damaged_manifests
-        """
-    )
-    # What can be served as a manifest at all, by a revision's link or, as 2.x does, by a layer's. A damaged one counts:
-    # damage is no reason to let go.
-    inventory.execute(
-        """
-        CREATE TABLE servable AS
-        SELECT repository, digest FROM revisions SEMI JOIN manifests USING (digest)
-        UNION
-        SELECT repository, digest FROM layer_links SEMI JOIN manifests USING (digest)
-        """
-    )
-
-
-def _find_subjects(inventory: Inventory) -> None:
-    # Referrers stand at an index; anybody may give their image such a name. cosign's suffixes are cosign's alone. A tag
-    # that cannot be served is about nothing: it dangles.
-    inventory.execute(
-        f"""
-        CREATE TABLE subject_tags AS
-        SELECT repository, tag, digest, unhex(regexp_extract(tag, $pattern, 1)) AS subject
-        FROM tags SEMI JOIN servable USING (repository, digest) JOIN manifests USING (digest)
-        WHERE regexp_matches(tag, $pattern) AND (
-            regexp_extract(tag, $pattern, 2) <> '' OR kind IS NULL OR kind IN ('{Kind.INDEX}', '{Kind.UNKNOWN}')
-        )
-        """,  # noqa: S608 - words of this package alone
-        {"pattern": _SUBJECT_TAG},
-    )
-
-
-def _reach(inventory: Inventory, options: Options, cutoff: datetime) -> None:
-    keep = options.untagged is Untagged.KEEP
-    inventory.execute(
-        f"""
-        CREATE TABLE reached AS
-        SELECT repository, digest FROM servable SEMI JOIN (
-            SELECT repository, digest FROM tags {"" if keep else "ANTI JOIN subject_tags USING (repository, tag)"}
-            UNION ALL
-            SELECT repository, digest FROM revisions {"" if keep else "WHERE modified > $cutoff"}
-            UNION ALL
-            SELECT repository, digest FROM tag_entries WHERE modified > $cutoff
-            UNION ALL
-            -- A tag that is young, by itself or by its last push, stays, and with it what it stands at.
-            SELECT repository, digest FROM tags WHERE modified > $cutoff
-            UNION ALL
-            SELECT repository, tags.digest FROM tags
-            SEMI JOIN (FROM tag_entries WHERE modified > $cutoff) USING (repository, tag)
-            UNION ALL
-            SELECT repository, digest FROM revisions SEMI JOIN frozen USING (repository)
-            UNION ALL
-            SELECT repository, digest FROM tags SEMI JOIN frozen USING (repository)
-        ) USING (repository, digest)
-        """,  # noqa: S608 - words of this function alone
-        {"cutoff": cutoff},
-    )
-    if inventory.row("SELECT (SELECT count(*) FROM reached) < (SELECT count(*) FROM servable)")[0]:
-        _follow(inventory)
-
-
-def _follow(inventory: Inventory) -> None:
-    """Extend `reached` by all that follows from it."""
-    # Edges within one repository: from an index to its children, from a subject to its referrers.
-    inventory.execute(
-        f"""
-        CREATE TABLE edges AS
-        SELECT parent.repository, parent.digest AS source, child.digest AS target
-        FROM servable parent
-        JOIN manifest_references reference ON reference.manifest = parent.digest AND reference.role <> {_SUBJECT}
-        JOIN servable child ON child.repository = parent.repository AND child.digest = reference.digest
-        UNION ALL
-        SELECT referrer.repository, reference.digest AS source, referrer.digest AS target
-        -- A referrer is one by its revision; as a layer alone it is read only where a tag or an index leads to it.
-        FROM (FROM servable SEMI JOIN revisions USING (repository, digest)) referrer
-        JOIN manifest_references reference ON reference.manifest = referrer.digest AND reference.role = {_SUBJECT}
-        """  # noqa: S608 - a number of this module
-    )
-    inventory.execute("CREATE TABLE frontier AS FROM reached")
-    while inventory.row("SELECT count(*) FROM frontier")[0]:
-        inventory.execute(
-            """
-            CREATE OR REPLACE TABLE frontier AS
-            SELECT DISTINCT repository, digest FROM (
-                SELECT edges.repository, edges.target AS digest FROM edges
-                SEMI JOIN frontier ON edges.repository = frontier.repository AND edges.source = frontier.digest
-                UNION ALL
-                SELECT repository, digest FROM subject_tags
-                SEMI JOIN frontier ON subject_tags.subject = frontier.digest
-            ) ANTI JOIN reached USING (repository, digest)
-            """
-        )
-        inventory.execute("INSERT INTO reached FROM frontier")
-    for table in ("frontier", "edges"):
-        inventory.execute(f"DROP TABLE {table}")
+    _keep_links(inventory, cutoff)
+    _mark_blobs(inventory, cutoff)
 
 
 def _need(inventory: Inventory) -> None:
@@ -189,7 +51,7 @@ def _keep_links(inventory: Inventory, cutoff: datetime) -> None:
         ANTI JOIN needed USING (repository, digest)
         ANTI JOIN reached USING (repository, digest)
         ANTI JOIN frozen USING (repository)
-        WHERE modified <= $cutoff
+        WHERE modified <= $cutoff OR repository IN (SELECT repository FROM gone)
         """,
         {"cutoff": cutoff},
     )
@@ -203,6 +65,7 @@ def _keep_links(inventory: Inventory, cutoff: datetime) -> None:
         """
         DELETE FROM unneeded_links USING blobs
         WHERE blobs.digest = unneeded_links.target AND blobs.modified > $cutoff
+            AND unneeded_links.repository NOT IN (SELECT repository FROM gone)
         """,
         {"cutoff": cutoff},
     )
@@ -215,6 +78,8 @@ def _mark_blobs(inventory: Inventory, cutoff: datetime) -> None:
         SELECT digest FROM reached
         UNION SELECT digest FROM needed
         UNION SELECT target FROM layer_links ANTI JOIN unneeded_links USING (repository, digest)
+        -- A young link keeps its blob, even where a repository that was named for it goes.
+        UNION SELECT target FROM layer_links WHERE modified > $cutoff
         UNION SELECT digest FROM doubts
         UNION SELECT digest FROM revisions SEMI JOIN frozen USING (repository)
         UNION SELECT digest FROM tags SEMI JOIN frozen USING (repository)

@@ -1,9 +1,15 @@
 """What a plan is made by."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    # Help and mistakes are answered without them.
+    from regsweep.retention.policy import Policy
+    from regsweep.retention.removal import Removal
 
 _BEGINNING: Final = datetime(1900, 1, 1)  # noqa: DTZ001 - compared with what is in UTC without saying so
 Value = str | float | bool | list[str]
@@ -51,6 +57,12 @@ class Options:
     """Whether nothing is kept of what goes: neither its earlier versions nor, where the store keeps them, the last."""
     allow: frozenset[str] = frozenset()
     """The brakes released, by their names."""
+    policy: "Policy | None" = None
+    """Which tags are kept; without one, all are."""
+    removal: "Removal | None" = None
+    """What is removed by name; not together with a policy."""
+    collect: bool = True
+    """Whether what nothing needs is collected, or only what was named goes."""
 
     def document(self) -> dict[str, Value]:
         """The options as they stand in plans and reports: ages in seconds."""
@@ -63,6 +75,9 @@ class Options:
             "uploads": self.uploads,
             "versions": self.versions,
             "allow": sorted(self.allow),
+            "policy": json.dumps(self.policy.document()) if self.policy else "",
+            "removal": [str(name) for name in self.removal.names] if self.removal else [],
+            "collect": self.collect,
         }
 
     def cutoffs(self, now: datetime) -> dict[str, datetime]:

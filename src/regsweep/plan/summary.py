@@ -244,6 +244,9 @@ def findings(inventory: Inventory) -> Iterator[Finding]:
         FROM versions WHERE state <> '{State.CURRENT}' HAVING count(*) > 0
         UNION ALL
         SELECT code, NULL, NULL, text, 1 FROM remarks
+        UNION ALL
+        SELECT code, name, name || ':' || tag, message, 1
+        FROM notes JOIN repositories ON repositories.id = notes.repository
         ORDER BY ALL
         """  # noqa: S608 - names of this package alone
     ):

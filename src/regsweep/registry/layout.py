@@ -69,6 +69,7 @@ _PATTERNS: Final = {
     for kind, template in TEMPLATES.items()
 }
 _TAG: Final = re.compile(_FIELDS["tag"])
+_REPOSITORY: Final = re.compile(_FIELDS["repository"])
 _DIRECTORY: Final = re.compile(r"(?:blobs|repositories)/(?:[A-Za-z0-9_][A-Za-z0-9_.-]*/)+")
 _HEX_IN_KEY: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
@@ -149,6 +150,11 @@ def digests_in(key: str) -> list[Digest]:
 def is_tag(name: str) -> bool:
     """Whether a registry takes this for a tag."""
     return _TAG.fullmatch(name) is not None
+
+
+def is_repository(name: str) -> bool:
+    """Whether a repository in the storage may have this name, be it one that no client can use any more."""
+    return _REPOSITORY.fullmatch(name) is not None
 
 
 def is_directory(key: str) -> bool:

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from regsweep.plan.by_rule import RuleSummary
 from regsweep.plan.cost import Cost
 from regsweep.plan.file import Header
 from regsweep.plan.options import Value
@@ -25,6 +26,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=
     largest: list[Blob]
     cost: Cost | None = None
     """Of an object store: the requests that this plan took, and those that it will take."""
+    rules: list[RuleSummary] = []
+    """What each rule of the policy lets go, if there is one."""
     repositories: list[Repository]
     findings: list[Finding]
     plan: str | None
@@ -51,6 +54,7 @@ def report(
         totals=header.totals,
         largest=header.largest,
         cost=header.cost,
+        rules=header.rules,
         repositories=repositories,
         findings=findings,
         plan=plan,

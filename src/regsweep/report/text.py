@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
 
+from regsweep.plan.by_rule import RuleSummary
 from regsweep.plan.cost import Cost
 from regsweep.plan.kinds import DIRECTORY, PARTS, VERSION
 from regsweep.plan.summary import Amount, Finding, Repository
@@ -12,6 +13,7 @@ from regsweep.report.document import Report
 
 _REPOSITORIES: Final = 20
 _FINDINGS: Final = 20
+_WIDE: Final = 30
 _NAMES: Final = {
     Kind.TAG: "tags",
     Kind.REVISION: "revisions",
@@ -26,11 +28,13 @@ _NAMES: Final = {
 }
 _SIZED: Final = (Kind.BLOB, Kind.UPLOAD, PARTS, VERSION)
 """The kinds whose bytes are worth counting."""
-_REASONS: Final = {
+REASONS: Final = {
     "untagged": "untagged",
     "no-manifest": "manifest missing",
     "no-revision": "revision deleted",
     "no-subject": "its image is gone",
+    "rule": "no rule keeps it",
+    "removed": "removed by name",
     "no-tag": "tag deleted",
     "no-image": "no image needs it",
     "abandoned": "abandoned",
@@ -57,6 +61,7 @@ def as_text(report: Report, *, next_step: bool = True) -> str:
         _heading(report),
         _totals(report),
         _cost(report.cost),
+        rules_table(report.rules),
         _repositories(report.repositories),
         _largest(report),
         _findings(report.findings),
@@ -104,7 +109,7 @@ def _totals(report: Report) -> str:
         if before.count:
             reasons = totals.reasons.get(kind, {})
             why = ", ".join(
-                _REASONS[reason] if len(reasons) == 1 else f"{amount.count:,} {_REASONS[reason]}"
+                REASONS[reason] if len(reasons) == 1 else f"{amount.count:,} {REASONS[reason]}"
                 for reason, amount in reasons.items()
             )
             rows.append(_counts(name, before.count, condemned.count, why))
@@ -117,6 +122,29 @@ def _totals(report: Report) -> str:
 
 def _counts(name: str, before: int, condemned: int, why: str) -> list[str]:
     return [name, f"{before:,}", f"{condemned:,}", f"{before - condemned:,}", why]
+
+
+def rules_table(rules: Sequence[RuleSummary]) -> str:
+    """Render what each rule of a policy does; nothing where there is none."""
+    if not rules:
+        return ""
+    rows = [["rule", "for", "repositories", "tags", "go", "comes free"]]
+    rows += [
+        [
+            str(rule.rule),
+            _shortened(", ".join(rule.repositories)),
+            f"{rule.matched:,}",
+            f"{rule.tags:,}",
+            f"{rule.tags_condemned:,}",
+            size(rule.bytes),
+        ]
+        for rule in rules
+    ]
+    return _table(rows, left=(1,))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _WIDE else text[: _WIDE - 3] + "..."
 
 
 def _repositories(repositories: Sequence[Repository]) -> str:
@@ -146,7 +174,7 @@ def _largest(report: Report) -> str:
         return ""
     rows = [["largest condemned blobs", "size", "why", "linked from"]]
     rows += [
-        [blob.digest[:19], size(blob.bytes), _REASONS[blob.reason], ", ".join(blob.repositories)]
+        [blob.digest[:19], size(blob.bytes), REASONS[blob.reason], ", ".join(blob.repositories)]
         for blob in report.largest
     ]
     return _table(rows, left=(0, 2, 3))

@@ -1,0 +1,267 @@
+"""The commands that decide what goes: `plan`, `prune` and `rm`."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regsweep.cli import choices, values
+from regsweep.cli import options as o
+from regsweep.cli.streams import confirm
+from regsweep.errors import UsageError
+from regsweep.plan.options import Options
+
+if TYPE_CHECKING:
+    # Whatever a command needs beyond its options is imported when it runs; see main.py.
+    from regsweep.cli.applying import Guard
+    from regsweep.cli.planning import Places
+    from regsweep.cli.sources import Source
+
+
+def plan_command(  # noqa: PLR0913 - one parameter for each option
+    store: o.Store = None,
+    config: o.Config = None,
+    untagged: o.UntaggedOption = None,
+    delete_untagged: o.DeleteUntagged = False,  # noqa: FBT002 - as the flag is typed
+    min_age: o.MinAge = choices.DAY,
+    upload_age: o.UploadAge = choices.WEEK,
+    max_delete: o.MaxDelete = choices.MOST,
+    largest_first: o.LargestFirst = False,  # noqa: FBT002 - as the flag is typed
+    uploads: o.Uploads = False,  # noqa: FBT002 - as above
+    versions: o.Versions = False,  # noqa: FBT002 - as above
+    allow: o.AllowOption = None,
+    policy: o.PolicyOption = None,
+    keep_last: o.KeepLast = None,
+    keep_within: o.KeepWithin = None,
+    keep_tags: o.KeepTags = None,
+    only_repos: o.OnlyRepos = None,
+    output: o.Output = None,
+    inventory: o.Inventory = None,
+    cache: o.Cache = None,
+    no_cache: o.NoCache = False,  # noqa: FBT002 - as the flag is typed
+    prices: o.Prices = None,
+    memory: o.Memory = None,
+    concurrency: o.Concurrency = None,
+    rate: o.Rate = None,
+    cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
+    form: o.FormatOption = o.Format.TEXT,
+    quiet: o.Quiet = False,  # noqa: FBT002 - as above
+) -> None:
+    """Show what would be deleted and why, and write it to a plan. Deletes nothing."""
+    from regsweep.cli import planning, progress, sources  # noqa: PLC0415 - see main.py
+
+    chosen = choices.options(
+        untagged,
+        delete_untagged,
+        min_age=min_age,
+        upload_age=upload_age,
+        max_delete=max_delete,
+        largest_first=largest_first,
+        uploads=uploads,
+        versions=versions,
+        allow=allow,
+        policy=choices.policy(policy, keep_last, keep_within, keep_tags, only_repos),
+    )
+    source = choices.source(store, config, cross_mounts=cross_mounts, concurrency=concurrency, rate=rate)
+    report, refused = planning.make_plan(
+        sources.open_source(source),
+        chosen,
+        choices.places(output, inventory, memory, cache, no_cache=no_cache, prices=prices),
+        progress.progress(quiet=quiet),
+    )
+    planning.show(report, form)
+    if refused:
+        raise refused
+
+
+def prune_command(  # noqa: PLR0913 - one parameter for each option
+    store: o.Store = None,
+    config: o.Config = None,
+    registry: o.Registry = None,
+    registry_stopped: o.RegistryStopped = False,  # noqa: FBT002 - as the flag is typed
+    registry_user: o.RegistryUser = None,
+    registry_ca: o.RegistryCa = None,
+    untagged: o.UntaggedOption = None,
+    delete_untagged: o.DeleteUntagged = False,  # noqa: FBT002 - as above
+    min_age: o.MinAge = choices.DAY,
+    upload_age: o.UploadAge = choices.WEEK,
+    max_delete: o.MaxDelete = choices.MOST,
+    largest_first: o.LargestFirst = False,  # noqa: FBT002 - as the flag is typed
+    uploads: o.Uploads = False,  # noqa: FBT002 - as above
+    versions: o.Versions = False,  # noqa: FBT002 - as above
+    allow: o.AllowOption = None,
+    policy: o.PolicyOption = None,
+    keep_last: o.KeepLast = None,
+    keep_within: o.KeepWithin = None,
+    keep_tags: o.KeepTags = None,
+    only_repos: o.OnlyRepos = None,
+    yes: o.Yes = False,  # noqa: FBT002 - as above
+    dry_run: o.DryRun = False,  # noqa: FBT002 - as above
+    output: o.Output = None,
+    journal: o.Journal = None,
+    inventory: o.Inventory = None,
+    cache: o.Cache = None,
+    no_cache: o.NoCache = False,  # noqa: FBT002 - as above
+    prices: o.Prices = None,
+    time_limit: o.TimeLimit = None,
+    break_lock: o.BreakLock = False,  # noqa: FBT002 - as above
+    memory: o.Memory = None,
+    concurrency: o.Concurrency = None,
+    rate: o.Rate = None,
+    cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
+    form: o.FormatOption = o.Format.TEXT,
+    quiet: o.Quiet = False,  # noqa: FBT002 - as above
+) -> None:
+    """Plan, show, ask, then apply."""
+    from regsweep.cli.applying import Guard  # noqa: PLC0415 - see main.py
+
+    _Run(
+        source=choices.source(store, config, cross_mounts=cross_mounts, concurrency=concurrency, rate=rate),
+        guard=Guard(registries=registry or [], stopped=registry_stopped, user=registry_user, authorities=registry_ca),
+        places=choices.places(
+            output, inventory, memory, cache, no_cache=no_cache, prices=prices, journal=journal, write=not dry_run
+        ),
+        ask=not yes,
+        dry_run=dry_run,
+        time_limit=values.limit(time_limit, "--time-limit"),
+        break_lock=break_lock,
+        form=form,
+        quiet=quiet,
+    ).carry_out(
+        choices.options(
+            untagged,
+            delete_untagged,
+            min_age=min_age,
+            upload_age=upload_age,
+            max_delete=max_delete,
+            largest_first=largest_first,
+            uploads=uploads,
+            versions=versions,
+            allow=allow,
+            policy=choices.policy(policy, keep_last, keep_within, keep_tags, only_repos),
+        ),
+        "prune",
+    )
+
+
+def rm_command(  # noqa: PLR0913 - one parameter for each option
+    names: o.Names,
+    config: o.Config = None,
+    tags_matching: o.TagsMatching = None,
+    force: o.Force = False,  # noqa: FBT002 - as the flag is typed
+    no_collect: o.NoCollect = False,  # noqa: FBT002 - as above
+    registry: o.Registry = None,
+    registry_stopped: o.RegistryStopped = False,  # noqa: FBT002 - as above
+    registry_user: o.RegistryUser = None,
+    registry_ca: o.RegistryCa = None,
+    untagged: o.UntaggedOption = None,
+    delete_untagged: o.DeleteUntagged = False,  # noqa: FBT002 - as above
+    min_age: o.MinAge = choices.DAY,
+    upload_age: o.UploadAge = choices.WEEK,
+    max_delete: o.MaxDelete = choices.MOST,
+    largest_first: o.LargestFirst = False,  # noqa: FBT002 - as above
+    uploads: o.Uploads = False,  # noqa: FBT002 - as above
+    versions: o.Versions = False,  # noqa: FBT002 - as above
+    allow: o.AllowOption = None,
+    yes: o.Yes = False,  # noqa: FBT002 - as above
+    dry_run: o.DryRun = False,  # noqa: FBT002 - as above
+    output: o.Output = None,
+    journal: o.Journal = None,
+    inventory: o.Inventory = None,
+    cache: o.Cache = None,
+    no_cache: o.NoCache = False,  # noqa: FBT002 - as above
+    prices: o.Prices = None,
+    time_limit: o.TimeLimit = None,
+    break_lock: o.BreakLock = False,  # noqa: FBT002 - as above
+    memory: o.Memory = None,
+    concurrency: o.Concurrency = None,
+    rate: o.Rate = None,
+    cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
+    form: o.FormatOption = o.Format.TEXT,
+    quiet: o.Quiet = False,  # noqa: FBT002 - as above
+) -> None:
+    """Remove repositories, tags and manifests by name, and what nothing else needs: plan, show, ask, then apply."""
+    from regsweep.cli.applying import Guard  # noqa: PLC0415 - see main.py
+
+    store, *rest = names if config is None else (None, *names)
+    chosen = choices.options(
+        untagged,
+        delete_untagged,
+        min_age=min_age,
+        upload_age=upload_age,
+        max_delete=max_delete,
+        largest_first=largest_first,
+        uploads=uploads,
+        versions=versions,
+        allow=allow,
+        removal=choices.removal([name for name in rest if name], tags_matching or [], force=force),
+        collect=not no_collect,
+    )
+    _Run(
+        source=choices.source(store, config, cross_mounts=cross_mounts, concurrency=concurrency, rate=rate),
+        guard=Guard(registries=registry or [], stopped=registry_stopped, user=registry_user, authorities=registry_ca),
+        places=choices.places(
+            output, inventory, memory, cache, no_cache=no_cache, prices=prices, journal=journal, write=not dry_run
+        ),
+        ask=not yes,
+        dry_run=dry_run,
+        time_limit=values.limit(time_limit, "--time-limit"),
+        break_lock=break_lock,
+        form=form,
+        quiet=quiet,
+    ).carry_out(chosen, "rm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """How a plan is made and carried out in one go."""
+
+    source: "Source"
+    guard: "Guard"
+    places: "Places"
+    ask: bool
+    dry_run: bool
+    time_limit: float | None
+    break_lock: bool
+    form: o.Format
+    quiet: bool
+
+    def carry_out(self, options: Options, command: str) -> None:
+        """Plan, show, ask, apply.
+
+        Raises:
+            RegsweepError: see planning.py and applying.py.
+        """
+        from regsweep.cli import applying, planning, progress, sources  # noqa: PLC0415 - see main.py
+
+        if not self.dry_run:
+            if self.ask and not (sys.stdin and sys.stdin.isatty()):
+                raise UsageError(f"{command} cannot ask: standard input is no terminal", hint="add --yes, or --dry-run")
+            # Better refused now than after an hour of scanning.
+            self.guard.proof().check()
+        shown = progress.progress(quiet=self.quiet)
+        report, refused = planning.make_plan(sources.open_source(self.source), options, self.places, shown)
+        planning.show(report, self.form, prune=True)
+        if refused:
+            raise refused
+        if self.dry_run or report.plan is None:
+            return
+        if self.ask:
+            confirm("Delete this?")
+        config = self.source.config
+        applying.apply(
+            Path(report.plan),
+            self.guard,
+            applying.Manner(
+                journal=self.places.journal,
+                config=config,
+                break_lock=self.break_lock,
+                memory=self.places.memory,
+                access=self.source.access,
+                time_limit=self.time_limit,
+                form=self.form,
+                resume=f"regsweep apply {report.plan} resumes it, with the options that prove the registry read-only"
+                + (" and the same --config" if config else ""),
+            ),
+            shown,
+        )

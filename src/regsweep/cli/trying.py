@@ -1,0 +1,160 @@
+"""Try a policy on a storage, and change nothing there."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from regsweep.cli.planning import Decided, Places, decided
+from regsweep.cli.sources import Source, open_source
+from regsweep.errors import UsageError
+from regsweep.inventory.database import Inventory
+from regsweep.inventory.progress import Progress
+from regsweep.plan.by_rule import by_rule
+from regsweep.plan.options import Options
+from regsweep.registry.layout import printable
+from regsweep.report.text import REASONS, rules_table
+from regsweep.retention.globs import as_regex
+from regsweep.retention.judge import LAST, YOUNG, reasons
+from regsweep.retention.policy import Policy
+from regsweep.retention.removal import Name
+
+_NAMED: Final = 5
+"""Repositories that one warning names at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What a policy is tried on, and how."""
+
+    source: Source
+    options: Options
+    places: Places
+    progress: Progress
+
+
+def explain(trial: Trial, policy: Policy, name: Name) -> str:
+    """Tell whether a tag is kept, and why.
+
+    Raises:
+        UsageError: there is no such tag.
+        RegsweepError: see planning.py.
+    """
+    now = datetime.now(UTC)
+    with decided(open_source(trial.source), trial.options, trial.places, trial.progress, now=now) as found:
+        return _explained(found.inventory, policy, name, now)
+
+
+def check(trial: Trial, policy: Policy) -> tuple[str, list[str]]:
+    """Tell what each rule matches and lets go, as a table, and what is odd about that.
+
+    Raises:
+        RegsweepError: see planning.py.
+    """
+    now = datetime.now(UTC)
+    with decided(open_source(trial.source), trial.options, trial.places, trial.progress, now=now) as found:
+        return rules_table(by_rule(found.inventory, policy)), _oddities(found, policy)
+
+
+def shadowed(policy: Policy) -> list[str]:
+    """Tell which rules can never decide, whatever the storage holds, as far as their globs alone tell."""
+    warnings: list[str] = []
+    earlier: set[str] = set()
+    for number, rule in enumerate(policy.rules, 1):
+        if "**" in earlier or earlier.issuperset(rule.repositories):
+            warnings.append(f"{_rule(policy, number)} never decides: an earlier rule is for all of its repositories")
+        earlier.update(rule.repositories)
+    return warnings
+
+
+def _rule(policy: Policy, number: int) -> str:
+    rule = policy.rules[number - 1]
+    line = f" at line {rule.line}" if rule.line else ""
+    return f"rule {number}{line}, for {', '.join(rule.repositories)},"
+
+
+def _explained(inventory: Inventory, policy: Policy, name: Name, now: datetime) -> str:
+    at = {"repository": name.repository, "tag": name.tag}
+    tags = list(
+        inventory.rows(
+            """
+            SELECT tags.repository, 'sha256:' || lower(hex(tags.digest)), ruled.rule, verdict.pushed, verdict.created,
+                frozen.repository IS NOT NULL, gone.reason
+            FROM tags JOIN repositories ON repositories.id = tags.repository
+            LEFT JOIN ruled ON ruled.repository = tags.repository
+            LEFT JOIN frozen ON frozen.repository = tags.repository
+            LEFT JOIN verdicts verdict ON verdict.repository = tags.repository AND verdict.tag = tags.tag
+            LEFT JOIN (FROM condemned WHERE kind = 'tag') gone
+                ON gone.repository = tags.repository AND gone.tag = tags.tag
+            WHERE repositories.name = $repository AND tags.tag = $tag
+            """,
+            at,
+        )
+    )
+    if not tags:
+        raise UsageError(f"{printable(str(name))}: there is no such tag", hint="regsweep ls lists the tags")
+    repository, digest, rule, pushed, created, frozen, gone = tags[0]
+    lines = [f"{printable(str(name))} {'goes' if gone else 'is kept'}", f"  stands at  {digest}"]
+    lines += [
+        f"  {what}    {time:%Y-%m-%d %H:%M:%S} UTC"
+        for what, time in (("pushed ", pushed), ("created", created))
+        if isinstance(time, datetime)
+    ]
+    if frozen:
+        return "\n".join([*lines, "  its repository cannot be fully understood, so nothing of it is deleted"])
+    if not isinstance(rule, int):
+        return "\n".join([*lines, "  no rule is for its repository, so everything in it is kept"])
+    lines.append(f"  rule {rule} of {policy.name} decides, {_rule(policy, rule).partition(', ')[2].rstrip(',')}")
+    if pushed is None:
+        why = f"it goes: {REASONS[str(gone)]}" if gone else "it is about another image, and stays"
+        return "\n".join([*lines, f"  which does not judge it: {why}"])
+    keeps = {
+        str(why)
+        for (why,) in inventory.rows(
+            "SELECT why FROM verdict_reasons WHERE repository = $repository AND tag = $tag",
+            {**at, "repository": repository},
+        )
+    }
+    known = [why for why, _, _ in reasons(policy.rules[rule - 1], now.replace(tzinfo=None))]
+    extra = [why for why in (YOUNG, LAST) if why in keeps]
+    return "\n".join(
+        [*lines, *(f"    {'yes' if why in keeps else 'no ':<4} {printable(why)}" for why in known + extra)]
+    )
+
+
+def _oddities(found: Decided, policy: Policy) -> list[str]:
+    inventory = found.inventory
+    warnings: list[str] = []
+    for number, rule in enumerate(policy.rules, 1):
+        named = _rule(policy, number)
+        decides = _names(
+            inventory, "SELECT name FROM ruled JOIN repositories ON id = repository WHERE rule = $rule", number
+        )
+        if not decides:
+            globs = {f"glob{at}": as_regex(glob) for at, glob in enumerate(rule.repositories)}
+            matches = " OR ".join(f"regexp_full_match(name, ${glob})" for glob in globs)
+            some = inventory.row(f"SELECT count(*) FROM repositories WHERE {matches}", globs)[0]  # noqa: S608 - this module's words
+            warnings.append(
+                f"{named} decides about none: earlier rules are for all {some} that it matches, or they are frozen"
+                if some
+                else f"{named} matches no repository"
+            )
+        emptied = """
+            SELECT name FROM verdicts JOIN repositories ON id = repository
+            WHERE rule = $rule GROUP BY name HAVING {}
+        """
+        if gone := _names(inventory, emptied.format("NOT bool_or(kept)"), number):
+            warnings.append(f"{named} empties {gone}, as allowEmpty says")
+        last = f"""
+            SELECT name FROM verdict_reasons JOIN verdicts USING (repository, tag)
+            JOIN repositories ON id = verdicts.repository WHERE why = '{LAST}' AND rule = $rule
+        """  # noqa: S608 - a word of regsweep's own
+        if left := _names(inventory, last, number):
+            warnings.append(f"{named} would empty {left}; the last tag that was pushed there stays")
+    return warnings
+
+
+def _names(inventory: Inventory, query: str, rule: int) -> str:
+    """The names that a query gives, the first of them, for people."""
+    names = sorted(str(name) for (name,) in inventory.rows(query, {"rule": rule}))
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

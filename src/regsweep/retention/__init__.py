@@ -1,0 +1,1 @@
+"""Which tags are let go: the rules, and where they are written down."""

@@ -1,0 +1,42 @@
+"""Ages as they are written, such as `24h`, and back."""
+
+import re
+from datetime import timedelta
+from typing import Final
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_NUMBER: Final = r"(\d{1,6}(?:\.\d+)?)"
+_ONE: Final = re.compile(rf"{_NUMBER}([smhdw]?)", re.ASCII)
+_PART: Final = re.compile(rf"{_NUMBER}([smhdw])", re.ASCII)
+_SUM: Final = re.compile(rf"(?:{_PART.pattern}){{1,5}}", re.ASCII)
+_MOST: Final = timedelta(weeks=999_999)
+_MOST_DAYS: Final = 999_999
+
+
+def parse_age(text: str) -> timedelta | None:
+    """Read an age of one number and its unit, such as `24h`, `30d` or `0`; `None` for what is none."""
+    found = _ONE.fullmatch(text.strip())
+    if not found or (not found[2] and float(found[1])):
+        return None
+    age = timedelta(seconds=float(found[1]) * _UNITS.get(found[2], 1))
+    return age if age <= _MOST else None
+
+
+def parse_sum(text: str) -> timedelta | None:
+    """Read an age as `parse_age` does, or of several such: `1d12h`, or Go's `720h0m0s`; `None` for what is none."""
+    if not _SUM.fullmatch(text.strip()):
+        return parse_age(text)
+    parts = (timedelta(seconds=float(number) * _UNITS[unit]) for number, unit in _PART.findall(text))
+    age = sum(parts, timedelta())
+    return age if age <= _MOST else None
+
+
+def write_age(age: timedelta) -> str:
+    """Write an age in its one canonical form, which `parse_sum` reads as the same again: `30d`, `1d12h`."""
+    weeks = age.days // 7 if age.days > _MOST_DAYS else 0
+    minutes, seconds = divmod(age.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{age.microseconds:06d}".rstrip("0") if age.microseconds else ""
+    parts = {"w": weeks, "d": age.days - 7 * weeks, "h": hours, "m": minutes}
+    written = "".join(f"{number}{unit}" for unit, number in parts.items() if number)
+    return f"{written}{seconds}{fraction}s" if seconds or fraction or not written else written

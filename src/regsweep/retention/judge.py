@@ -1,0 +1,249 @@
+"""Judge tags by a policy: which are kept and why, and so which go. docs/policy.md tells its users how.
+
+Set work in SQL, so that a hundred thousand tags take a moment. Patterns are RE2's, which never takes more time than a
+text is long.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from regsweep.inventory.database import Inventory
+from regsweep.inventory.images import describe_images, find_images, read_configs
+from regsweep.inventory.progress import Progress
+from regsweep.inventory.workers import Workers
+from regsweep.retention import versions
+from regsweep.retention.ages import write_age
+from regsweep.retention.globs import as_regex
+from regsweep.retention.policy import EVERYTHING, Keep, Policy, Rule
+
+_BEGINNING: Final = datetime(1900, 1, 1)  # noqa: DTZ001 - compared with what is in UTC without saying so
+YOUNG: Final = "younger than --min-age"
+LAST: Final = "the last tag of its repository, and the rule does not say allowEmpty"
+
+Condition = tuple[str, str, Mapping[str, object]]
+"""Why a tag is kept, by which query of (repository, tag), with which parameters."""
+
+
+def judge(  # noqa: PLR0913 - what a judgement depends on
+    inventory: Inventory,
+    policy: Policy,
+    workers: Workers,
+    progress: Progress,
+    *,
+    untagged: bool,
+    min_age: timedelta,
+    now: datetime,
+) -> None:
+    """Fill `ruled`, `verdicts`, `verdict_reasons` and, from them, the tables of choice.py.
+
+    `ruled` has the repositories that a rule is for: repository and rule, 1 for the first; `verdicts` each tag of
+    theirs: repository, tag, digest, pushed, created, rule, and whether it is kept; `verdict_reasons` why: repository,
+    tag, place (the order of the reasons) and why. A tag that dangles is not judged, nor one about another image.
+
+    Args:
+        inventory: what was scanned, and is known to be servable.
+        policy: the rules.
+        workers: those of the scan, for what the rules ask of configurations.
+        progress: where that is shown.
+        untagged: whether what no tag reaches goes where a rule does not say.
+        min_age: younger tags are kept.
+        now: when it is.
+
+    Raises:
+        StorageError: a configuration could not be read.
+    """
+    now = now.replace(tzinfo=None)
+    _assign(inventory, policy)
+    _gather(inventory, _before(now, min_age))
+    _look_inside(inventory, policy, workers, progress)
+    inventory.execute("CREATE TABLE verdict_reasons (repository INTEGER, tag VARCHAR, place INTEGER, why VARCHAR)")
+    for number, rule in enumerate(policy.rules, 1):
+        for place, (why, found, parameters) in enumerate(reasons(rule, now)):
+            inventory.execute(
+                f"""
+                INSERT INTO verdict_reasons SELECT DISTINCT repository, tag, $place, $why FROM ({found})
+                """,  # noqa: S608 - queries of this module alone
+                {**parameters, "place": place, "why": why, "number": number},
+            )
+    _keep_the_young_and_the_last(inventory, policy)
+    _conclude(inventory, policy, untagged=untagged)
+
+
+def _assign(inventory: Inventory, policy: Policy) -> None:
+    """Fill `ruled` with each repository's rule: the first that matches."""
+    inventory.execute("CREATE TABLE ruled (repository INTEGER, rule INTEGER)")
+    for number, rule in enumerate(policy.rules, 1):
+        globs = {f"glob{place}": as_regex(glob) for place, glob in enumerate(rule.repositories)}
+        matches = " OR ".join(f"regexp_full_match(name, ${glob})" for glob in globs)
+        inventory.execute(
+            f"""
+            INSERT INTO ruled SELECT id, $number FROM repositories
+            ANTI JOIN frozen ON frozen.repository = id ANTI JOIN ruled ON ruled.repository = id WHERE {matches}
+            """,  # noqa: S608 - words of this module alone
+            {**globs, "number": number},
+        )
+
+
+def _gather(inventory: Inventory, cutoff: datetime) -> None:
+    """Fill `candidates` with the tags to judge. Those that dangle, or follow an image of theirs, are not judged."""
+    inventory.execute(
+        f"""
+        CREATE TABLE candidates AS
+        SELECT repository, tag, digest, any_value(rule) AS rule,
+            coalesce(max(entry.modified), max(tags.modified)) AS pushed,
+            max({versions.ORDER.format("tag")}) AS sorted,
+            bool_or(tags.modified > $cutoff OR coalesce(revision.modified > $cutoff, false)
+                OR (repository, tag) IN (SELECT (repository, tag) FROM tag_entries WHERE modified > $cutoff)) AS young
+        FROM tags JOIN ruled USING (repository)
+        SEMI JOIN servable USING (repository, digest) ANTI JOIN subject_tags USING (repository, tag)
+        LEFT JOIN tag_entries entry USING (repository, tag, digest)
+        LEFT JOIN revisions revision USING (repository, digest)
+        GROUP BY repository, tag, digest
+        """,  # noqa: S608 - words of this package
+        {"cutoff": cutoff},
+    )
+
+
+def _look_inside(inventory: Inventory, policy: Policy, workers: Workers, progress: Progress) -> None:
+    """Fill `images` for the tags whose rules ask for what only images tell."""
+    asking = [
+        number
+        for number, rule in enumerate(policy.rules, 1)
+        if any(keep.needs_images or keep.min_size for keep in rule.keep_tags or ())
+    ]
+    wanted = "SELECT repository, digest FROM candidates WHERE rule IN (SELECT unnest([{}]::INTEGER[]))"
+    find_images(inventory, wanted.format(", ".join(map(str, asking))))
+    if policy.needs_images:
+        read_configs(inventory, workers, progress)
+    describe_images(inventory)
+
+
+def reasons(rule: Rule, now: datetime) -> Iterator[Condition]:
+    """Each thing that keeps tags of a rule's repositories, by its place; `$number` is the rule's."""
+    all_of_them = "FROM candidates WHERE rule = $number"
+    if rule.never_delete:
+        matches, patterns = _matching(rule.never_delete)
+        yield "neverDelete", f"{all_of_them} AND {matches}", patterns
+    if rule.keep_tags is None:
+        yield "the rule has no keepTags", all_of_them, {}
+    for place, keep in enumerate(rule.keep_tags or ()):
+        matches, patterns = _matching(keep.patterns)
+        tags = f"{all_of_them} AND {matches}"
+        for why, found, parameters in _conditions(keep, tags, now):
+            yield f"keepTags[{place}]: {why}", found, {**patterns, **parameters}
+
+
+def _matching(patterns: tuple[str, ...]) -> tuple[str, dict[str, object]]:
+    named: dict[str, object] = {f"pattern{place}": pattern for place, pattern in enumerate(patterns)}
+    return f"({' OR '.join(f'regexp_matches(tag, ${name})' for name in named)})", named
+
+
+def _conditions(keep: Keep, tags: str, now: datetime) -> Iterator[Condition]:
+    """What keeps some of the tags that match an entry of `keepTags`: `tags`, a query."""
+    named = "" if keep.patterns == (EVERYTHING,) else f" of those that match {' or '.join(keep.patterns)}"
+    if keep.always:
+        yield f"one{named}" if named else "every tag", tags, {}
+    latest = "row_number() OVER (PARTITION BY repository ORDER BY {} DESC, sorted DESC, tag DESC) <= $count"
+    if keep.most_recently_pushed is not None:
+        count = keep.most_recently_pushed
+        yield (
+            f"among the {count:,} most recently pushed{named}",
+            f"{tags} QUALIFY {latest.format('pushed')}",
+            {"count": count},
+        )
+    if keep.pushed_within is not None:
+        since = _before(now, keep.pushed_within)
+        yield f"pushed within {write_age(keep.pushed_within)}{named}", f"{tags} AND pushed >= $since", {"since": since}
+    inside = f"FROM ({tags}) JOIN images USING (repository, digest)"
+    if keep.most_recently_created is not None:
+        count = keep.most_recently_created
+        query = f"FROM ({inside} WHERE created IS NOT NULL) QUALIFY {latest.format('created')}"
+        yield f"among the {count:,} most recently created{named}", query, {"count": count}
+    if keep.created_within is not None:
+        since = _before(now, keep.created_within)
+        why = f"created within {write_age(keep.created_within)}{named}"
+        yield why, f"{inside} WHERE created >= $since", {"since": since}
+    if keep.most_recently_created is not None or keep.created_within is not None:
+        yield f"of unknown creation date, which keeps it{named}", f"{inside} WHERE created IS NULL", {}
+    if keep.semver is not None:
+        query, limits = versions.newest(tags, keep.semver)
+        yield f"among the newest versions{named}", query, limits
+    if keep.labels:
+        wanted = {f"key{at}": key for at, (key, _) in enumerate(keep.labels)}
+        wanted |= {f"value{at}": value for at, (_, value) in enumerate(keep.labels)}
+        query = f"{inside} WHERE " + " AND ".join(
+            f"list_contains(labels, {{'key': $key{at}, 'value': $value{at}}})" for at in range(len(keep.labels))
+        )
+        yield f"labelled {', '.join(f'{key}={value}' for key, value in keep.labels)}{named}", query, wanted
+        yield f"of unknown labels, which keeps it{named}", f"{inside} WHERE unknown", {}
+    if keep.min_size is not None:
+        yield f"of {keep.min_size:,} bytes or more{named}", f"{inside} WHERE bytes >= $size", {"size": keep.min_size}
+
+
+def _keep_the_young_and_the_last(inventory: Inventory, policy: Policy) -> None:
+    place = "(SELECT coalesce(max(place), 0) + {} FROM verdict_reasons)"
+    inventory.execute(
+        f"""
+        INSERT INTO verdict_reasons
+        SELECT DISTINCT repository, tag, {place.format(1)}, '{YOUNG}' FROM candidates WHERE young
+        """  # noqa: S608 - words of this module alone
+    )
+    emptying = [number for number, rule in enumerate(policy.rules, 1) if rule.allow_empty]
+    inventory.execute(
+        """
+        CREATE TABLE last_tags AS
+        SELECT repository, tag FROM candidates
+        ANTI JOIN verdict_reasons USING (repository) WHERE NOT list_contains($emptying::INTEGER[], rule)
+        QUALIFY row_number() OVER (PARTITION BY repository ORDER BY pushed DESC, sorted DESC, tag DESC) = 1
+        """,
+        {"emptying": emptying},
+    )
+    inventory.execute(
+        f"INSERT INTO verdict_reasons SELECT repository, tag, {place.format(2)}, $why FROM last_tags",  # noqa: S608 - as above
+        {"why": LAST},
+    )
+    inventory.execute(
+        "INSERT INTO notes SELECT 'last-tag-kept', repository, tag, $why FROM last_tags",
+        {"why": f"no retention rule keeps it, but it is {LAST}"},
+    )
+    inventory.execute("DROP TABLE last_tags")
+
+
+def _conclude(inventory: Inventory, policy: Policy, *, untagged: bool) -> None:
+    inventory.execute(
+        """
+        CREATE TABLE verdicts AS
+        SELECT repository, tag, candidates.digest, pushed, created, rule,
+            (repository, tag) IN (SELECT (repository, tag) FROM verdict_reasons) AS kept
+        FROM candidates LEFT JOIN images USING (repository, digest)
+        """
+    )
+    inventory.execute("INSERT INTO let_go SELECT DISTINCT repository, tag FROM verdicts WHERE NOT kept")
+    for number, rule in enumerate(policy.rules, 1):
+        at = {"number": number}
+        for table, said in (("untagged_goes", rule.delete_untagged), ("referrers_go", rule.delete_referrers)):
+            if untagged if said is None else said:
+                inventory.execute(f"INSERT INTO {table} SELECT repository FROM ruled WHERE rule = $number", at)  # noqa: S608 - as above
+        if rule.untagged_keep_history:
+            inventory.execute(
+                """
+                INSERT INTO history
+                SELECT entry.repository, entry.tag, entry.digest
+                FROM tag_entries entry
+                JOIN (FROM verdicts WHERE kept AND rule = $number) current USING (repository, tag)
+                SEMI JOIN servable ON servable.repository = entry.repository AND servable.digest = entry.digest
+                WHERE entry.digest <> current.digest
+                QUALIFY row_number() OVER (
+                    PARTITION BY entry.repository, entry.tag ORDER BY entry.modified DESC, entry.digest
+                ) <= $count
+                """,
+                {**at, "count": rule.untagged_keep_history},
+            )
+    for table in ("candidates", "images", "image_manifests"):
+        inventory.execute(f"DROP TABLE {table}")
+
+
+def _before(now: datetime, age: timedelta) -> datetime:
+    # Whatever is said to be older than all computers is as good as that.
+    return now - min(age, now - _BEGINNING)
