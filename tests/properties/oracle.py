@@ -4,6 +4,7 @@ No code is shared with regsweep. The rules are those of the documentation, one s
 """
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -25,16 +26,44 @@ def subject_of(tag: str, manifest: Manifest | None) -> str | None:
     return f"sha256:{found[1]}" if found and in_a_manner else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is chosen to go, beside what nothing needs."""
+
+    let_go: frozenset[Pair] = frozenset()
+    """Tags, each with its repository."""
+    untagged_goes: frozenset[str] = frozenset()
+    """The repositories where revisions go that no tag reaches."""
+    referrers_go: frozenset[str] = frozenset()
+    """Those where what is about an image goes with it."""
+    named: bool = False
+    """Whether the tags were named to be removed, so that their age is no matter."""
+
+
 def must_go(files: Files, now: datetime, *, untagged: str, min_age: timedelta, upload_age: timedelta) -> set[str]:
     """The keys of every tag, tag entry, signature, revision, layer link, upload and blob that goes."""
-    return _Collection(files, keep_untagged=untagged == "keep", min_age=min_age).gone(now, upload_age)
+    everywhere = repositories(files) if untagged == "delete" else frozenset[str]()
+    choice = Choice(untagged_goes=everywhere, referrers_go=everywhere)
+    return must_go_by(choice, files, now, min_age=min_age, upload_age=upload_age)
 
 
-class _Collection:
-    def __init__(self, files: Files, *, keep_untagged: bool, min_age: timedelta) -> None:
+def must_go_by(choice: Choice, files: Files, now: datetime, *, min_age: timedelta, upload_age: timedelta) -> set[str]:
+    """As `must_go`, where something was chosen."""
+    return Collection(files, choice, min_age=min_age).gone(now, upload_age)
+
+
+def repositories(files: Files) -> frozenset[str]:
+    """Every repository that a link lies in."""
+    return frozenset(link.repository for link in take_apart(files).links())
+
+
+class Collection:
+    """One registry, and what goes from it by one choice."""
+
+    def __init__(self, files: Files, choice: Choice, *, min_age: timedelta) -> None:
         self.files = files
         self.min_age = min_age
-        self.keep_untagged = keep_untagged
+        self.choice = choice
         self.books = take_apart(files)
         self.manifests = _manifests(files, self.books)
         self.frozen = self.books.damaged | {
@@ -45,6 +74,8 @@ class _Collection:
         self.young_tags = {
             (link.repository, link.tag) for link in (*self.books.tags, *self.books.entries) if self.young(link.key)
         }
+        self.lost = self._lost()
+        self.named = self.lost if choice.named else set[Pair]()
         self.kept = self._reached_from(self._roots() & self.served)
         self.needed = self._named_by(self.kept)
 
@@ -59,31 +90,54 @@ class _Collection:
         return found
 
     def young(self, key: str) -> bool:
+        """Whether a key is too young to go."""
         return self.files[key].age < self.min_age
+
+    def about(self, tag: Link) -> bool:
+        """Whether a tag is about an image, and goes with it."""
+        return tag.repository in self.choice.referrers_go and self._subject(tag) is not None
+
+    def _lets_go(self, link: Link) -> bool:
+        return (link.repository, link.tag) in self.choice.let_go
 
     def _roots(self) -> set[Pair]:
         tags = [
             link
             for link in self.books.tags
-            if self.keep_untagged
-            or self._subject(link) is None
-            or (link.repository, link.tag) in self.young_tags
-            or link.repository in self.frozen
+            if link.repository in self.frozen
+            or (not self._lets_go(link) and (not self.about(link) or (link.repository, link.tag) in self.young_tags))
         ]
-        revisions = [
-            link
-            for link in self.books.revisions
-            if self.keep_untagged or self.young(link.key) or link.repository in self.frozen
-        ]
-        entries = [link for link in self.books.entries if self.young(link.key)]
+        revisions = [link for link in self.books.revisions if self._is_root(link)]
+        entries = [link for link in self.books.entries if self.young(link.key) and not self._lets_go(link)]
         return {(link.repository, link.digest) for link in (*tags, *revisions, *entries)}
 
-    def _reached_from(self, roots: set[Pair]) -> set[Pair]:
+    def _is_root(self, revision: Link) -> bool:
+        pair = (revision.repository, revision.digest)
+        if revision.repository in self.frozen or (self.young(revision.key) and pair not in self.named):
+            return True
+        found = self.manifests.get(revision.digest)
+        goes = self.choice.referrers_go if found and found.subject else self.choice.untagged_goes
+        return pair not in self.lost and revision.repository not in goes
+
+    def _lost(self) -> set[Pair]:
+        """What a tag reached, and none does any more; an image's referrers only where they go with it."""
+        where = self.choice.referrers_go
+        standing = [link for link in self.books.tags if not self._lets_go(link) and not self.about(link)]
+        going = [link for link in self.books.tags if self._lets_go(link)]
+        tagged, lost = (
+            self._reached_from({(link.repository, link.digest) for link in links} & self.served, referrers=where)
+            for links in (standing, going)
+        )
+        return lost - tagged
+
+    def _reached_from(self, roots: set[Pair], *, referrers: frozenset[str] | None = None) -> set[Pair]:
+        """What follows from roots; referrers are followed in some repositories, or in all."""
         kept: set[Pair] = set()
         found = roots
         while found:
             kept |= found
-            found = (self._named_by(kept) | self._referrers(kept) | self._about(kept)) & self.served - kept
+            followed = {pair for pair in self._referrers(kept) if referrers is None or pair[0] in referrers}
+            found = (self._named_by(kept) | followed | self._about(kept)) & self.served - kept
         return kept
 
     def _named_by(self, kept: set[Pair]) -> set[Pair]:
@@ -100,27 +154,38 @@ class _Collection:
 
     def _about(self, kept: set[Pair]) -> set[Pair]:
         alive = {digest for _, digest in kept}
-        return {(link.repository, link.digest) for link in self.books.tags if self._subject(link) in alive}
+        return {
+            (link.repository, link.digest)
+            for link in self.books.tags
+            if self._subject(link) in alive and not self._lets_go(link)
+        }
 
     def _subject(self, tag: Link) -> str | None:
         return subject_of(tag.tag, self.manifests.get(tag.digest))
 
     def gone(self, now: datetime, upload_age: timedelta) -> set[str]:
+        """Every key that goes."""
         books = self.books
-        tags = self._going([link for link in books.tags if not self._tag_stays(link)])
+        chosen = {link.key for link in books.tags if self._lets_go(link)}
+        tags = self._going([link for link in books.tags if not self._tag_stays(link)]) | chosen
         standing = {(link.repository, link.tag) for link in books.tags if link.key not in tags}
         entries = [
             link
             for link in books.entries
             if (link.repository, link.tag) not in standing or (link.repository, link.digest) not in self.kept
         ]
-        pushed = {(link.repository, link.digest) for link in books.entries if self.young(link.key)}
+        pushed = {(link.repository, link.digest) for link in books.entries if self.young(link.key)} - self.named
         revisions = [link for link in books.revisions if (link.repository, link.digest) not in self.kept | pushed]
+        named = [link for link in revisions if (link.repository, link.digest) in self.named]
         signatures = [link for link in books.signatures if (link.repository, link.revision) not in self.kept]
         links = tags | self._going([*entries, *revisions, *signatures, *self._unneeded_layers()])
+        if self.choice.named:
+            signed = [link for link in signatures if (link.repository, link.revision) in self.named]
+            links |= {link.key for link in (*named, *signed, *(link for link in entries if self._lets_go(link)))}
         # Damage leaves open what is meant; everything else keeps the blob that it leads to as long as it stays itself.
         wanted = books.doubtful | {digest for _, digest in self.needed}
-        wanted |= {link.target for link in books.links() if link.key not in links}
+        # A young link keeps its blob even where it goes itself, for it was named.
+        wanted |= {link.target for link in books.links() if link.key not in links or self.young(link.key)}
         blobs = {key for digest, key in books.blobs.items() if digest not in wanted and not self.young(key)}
         return links | blobs | self._uploads(now, upload_age)
 
@@ -132,8 +197,7 @@ class _Collection:
             return True
         if (link.repository, link.digest) not in self.served:
             return False
-        subject = self._subject(link)
-        return self.keep_untagged or subject is None or subject in {digest for _, digest in self.kept}
+        return not self.about(link) or self._subject(link) in {digest for _, digest in self.kept}
 
     def _unneeded_layers(self) -> list[Link]:
         return [

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regsweep.errors import UsageError
@@ -115,6 +115,7 @@ def test_what_matches_no_repository_s_name_is_refused(glob: str, told: str) -> N
     assert caught.value.hint
 
 
+@settings(deadline=None)
 @given(glob=st.text() | st.text("ab/*?[]{},!-z._", max_size=20))
 def test_any_text_is_a_glob_that_re2_takes_or_is_refused_in_one_line(
     database: duckdb.DuckDBPyConnection, glob: str
@@ -154,6 +155,7 @@ def in_component(glob: str, name: str) -> bool:
     return bool(name) and glob[0] in ("?", name[0]) and in_component(glob[1:], name[1:])
 
 
+@settings(deadline=None)
 @given(glob=GLOBS, name=NAMES)
 def test_the_regular_expression_says_what_the_definition_says(
     database: duckdb.DuckDBPyConnection, glob: list[str], name: list[str]
@@ -161,6 +163,7 @@ def test_the_regular_expression_says_what_the_definition_says(
     assert matches(database, "/".join(glob), "/".join(name)) == matches_by_definition(glob, name)
 
 
+@settings(deadline=None)
 @given(name=st.text("ab1/-_.", min_size=1, max_size=12).filter(is_servable))
 def test_every_name_is_a_glob_for_itself(database: duckdb.DuckDBPyConnection, name: str) -> None:
     assert matches(database, name, name)

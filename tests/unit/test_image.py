@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regsweep.errors import MalformedError
@@ -162,6 +162,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.binary() | JSON.map(lambda document: json.dumps(document).encode()))
 def test_whatever_the_bytes_are_the_answer_is_a_configuration_or_that_there_is_none(content: bytes) -> None:
     try:

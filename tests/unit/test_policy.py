@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regsweep.errors import UsageError
@@ -115,6 +115,7 @@ def test_the_hint_for_a_look_around_says_whose_syntax_it_is() -> None:
     assert "look-around" in caught.value.hint
 
 
+@settings(deadline=None)
 @given(pattern=st.text())
 def test_any_text_is_a_pattern_or_refused_in_one_line(pattern: str) -> None:
     said = ""
@@ -252,6 +253,7 @@ RULES = st.builds(
 POLICIES = st.builds(Policy, rules=st.lists(RULES, min_size=1, max_size=3).map(tuple), name=st.just("p"))
 
 
+@settings(deadline=None)
 @given(policy=POLICIES, flow=st.none() | st.booleans())
 def test_a_policy_s_document_written_as_yaml_is_read_as_the_same_policy(policy: Policy, *, flow: bool | None) -> None:
     text = yaml.safe_dump({"version": 1, "rules": policy.document()}, default_flow_style=flow, allow_unicode=True)
@@ -260,6 +262,7 @@ def test_a_policy_s_document_written_as_yaml_is_read_as_the_same_policy(policy: 
     assert again.document() == policy.document()
 
 
+@settings(deadline=None)
 @given(policy=POLICIES)
 def test_what_options_or_files_make_can_be_told_of_in_json_s_types(policy: Policy) -> None:
     def plain(value: object) -> bool:
@@ -295,6 +298,7 @@ def test_an_option_s_age_is_one_number_and_its_unit(text: str) -> None:
     assert parse_age(text) is None
 
 
+@settings(deadline=None)
 @given(age=st.just(timedelta(0)) | AGES)
 def test_an_age_that_is_written_is_read_as_the_same(age: timedelta) -> None:
     assert parse_sum(write_age(age)) == age

@@ -2,7 +2,7 @@ import textwrap
 from datetime import timedelta
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from regsweep.errors import UsageError
@@ -365,6 +365,7 @@ WORDS = st.sampled_from(
 SCRAPS = st.lists(WORDS, max_size=20).map("".join)
 
 
+@settings(deadline=None)
 @given(text=st.text(st.characters()) | SCRAPS | SCRAPS.map(HEAD.__add__) | SCRAPS.map(KEEP.__add__))
 @example(text="version: 1\nrules: [{repositories: [a]}]")
 @example(text="%TAG ! !\n--- !a\n")

@@ -329,4 +329,7 @@ def test_the_header_says_what_it_was_made_from(tree: Tree, tmp_path: Path) -> No
         "uploads": False,
         "versions": False,
         "allow": [],
+        "policy": "",
+        "removal": [],
+        "collect": True,
     }

@@ -12,9 +12,9 @@ _SUBJECT: Final = int(Role.SUBJECT)
 def reach(inventory: Inventory, *, named: bool, cutoff: datetime) -> None:
     """Fill the tables `lost`, `named` and `reached`.
 
-    Afterwards `lost` has each (repository, digest) that a tag reached, and none reaches any more once the chosen tags
-    are gone; `named` those, and what was chosen itself, if the user named it and so its age is no matter; `reached`
-    what is kept. See choice.py for the tables that say what was chosen.
+    Afterwards `lost` has each (repository, digest) that a tag reaches which goes: it is no root any more, whatever
+    becomes of what has no tag; `named` those, and what was chosen itself, if the user named it and so its age is no
+    matter; `reached` what is kept. See choice.py for the tables that say what was chosen.
     """
     inventory.execute("CREATE TABLE lost (repository INTEGER, digest BLOB)")
     chosen = bool(inventory.row("SELECT count(*) FROM let_go")[0])
@@ -74,26 +74,11 @@ def _lose(inventory: Inventory) -> None:
     """
     inventory.execute(
         """
-        CREATE TABLE tagged AS SELECT repository, digest FROM servable SEMI JOIN (
-            FROM tags ANTI JOIN let_go USING (repository, tag)
-            ANTI JOIN (FROM subject_tags SEMI JOIN referrers_go USING (repository)) USING (repository, tag)
-        ) USING (repository, digest) ANTI JOIN banned USING (repository, digest)
-        """
-    )
-    _follow(inventory, "tagged", edges)
-    inventory.execute(
-        """
         INSERT INTO lost SELECT repository, digest FROM servable
         SEMI JOIN (FROM tags SEMI JOIN let_go USING (repository, tag)) USING (repository, digest)
         """
     )
     _follow(inventory, "lost", edges, banned=True)
-    inventory.execute(
-        """
-        DELETE FROM lost USING tagged WHERE lost.repository = tagged.repository AND lost.digest = tagged.digest
-        """
-    )
-    inventory.execute("DROP TABLE tagged")
 
 
 def _connect(inventory: Inventory) -> None:

@@ -132,9 +132,9 @@ def check_needed(inventory: Inventory, removal: Removal) -> None:
         ORDER BY ALL LIMIT 1
         """  # noqa: S608 - numbers of this package
     ):
-        tagged = f", which is tagged {tags}" if tags else ""
+        tagged = f", which is tagged {tags}," if tags else ""
         raise RefusedError(
-            f"{repository}@sha256:{digest}: the index sha256:{index}{tagged}, needs it and stays",
+            f"{repository}@sha256:{digest}: the index sha256:{index}{tagged} needs it and stays",
             hint="name the index too, or add --force to break it",
         )
 
@@ -181,12 +181,14 @@ def _match(inventory: Inventory, patterns: tuple[str, ...], at: dict[str, list[i
 def _ban(inventory: Inventory, digest: Digest, at: dict[str, list[int]]) -> int:
     parameters: dict[str, object] = {**at, "digest": digest.raw}
     found = "FROM revisions WHERE repository IN (SELECT unnest($repositories)) AND digest = $digest"
-    inventory.execute(f"INSERT INTO banned SELECT DISTINCT repository, digest {found}", parameters)
+    # Whoever names a thing twice, or a glob beside what it matches, has it removed once.
+    inventory.execute(f"INSERT INTO banned SELECT repository, digest {found} EXCEPT FROM banned", parameters)  # noqa: S608 - as above
     inventory.execute(
         """
         INSERT INTO notes
         SELECT 'tag-goes-along', repository, tag, 'the tag goes too, for it stands at sha256:' || lower(hex(digest))
         FROM tags WHERE repository IN (SELECT unnest($repositories)) AND digest = $digest
+        EXCEPT FROM notes
         """,
         parameters,
     )
@@ -201,6 +203,7 @@ def _remove_whole(inventory: Inventory, at: dict[str, list[int]]) -> None:
         INSERT INTO banned
         SELECT repository, digest FROM (FROM servable UNION SELECT repository, digest FROM revisions)
         WHERE repository IN (SELECT unnest($repositories))
+        EXCEPT FROM banned
         """,
         at,
     )

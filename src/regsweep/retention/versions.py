@@ -23,6 +23,8 @@ _PATTERN: Final = (
     r"^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:-([0-9A-Za-z.-]+))?(?:[_+][0-9A-Za-z._+-]*)?$"
 )
 _PARTS: Final = "['major', 'minor', 'patch', 'pre']"
+# No type holds every number that fits into a tag; as texts of one length they sort all the same.
+_NUMBER: Final = "lpad(parts.{0}, 128, '0') AS {0}"
 # Of identifiers between dots, numbers come before words, and by their number.
 _PRERELEASE: Final = """list_transform(string_split(parts.pre, '.'), lambda part: CASE
     WHEN regexp_full_match(part, '[0-9]+') THEN
@@ -46,16 +48,16 @@ def newest(tags: str, semver: Semver) -> tuple[str, dict[str, object]]:
         if limit is not None:
             limits[name] = limit
             ranks.append(f"dense_rank() OVER (PARTITION BY repository{within} ORDER BY {by}) <= ${name}")
-    only = "" if semver.prereleases else "AND released"
+    only = "" if semver.prereleases else "WHERE released"
     qualify = f"QUALIFY {' AND '.join(ranks)}" if ranks else ""
     return (
         f"""
         FROM (
-            SELECT *, try_cast(parts.major AS UHUGEINT) AS major, try_cast(parts.minor AS UHUGEINT) AS minor,
-                try_cast(parts.patch AS UHUGEINT) AS patch, parts.pre = '' AS released, {_PRERELEASE} AS prerelease
+            SELECT *, {_NUMBER.format("major")}, {_NUMBER.format("minor")}, {_NUMBER.format("patch")},
+                parts.pre = '' AS released, {_PRERELEASE} AS prerelease
             FROM (SELECT *, regexp_extract(tag, $semver, {_PARTS}) AS parts FROM ({tags}))
             WHERE regexp_matches(tag, $semver)
-        ) WHERE major IS NOT NULL AND minor IS NOT NULL AND patch IS NOT NULL {only}
+        ) {only}
         {qualify}
         """,  # noqa: S608 - words of this module alone
         limits,
