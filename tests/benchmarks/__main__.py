@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import deleting, memory, objects, planning, startup
+from tests.benchmarks import deleting, memory, objects, planning, rules, startup
 
 _BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "startup": startup.startup,
@@ -17,6 +17,7 @@ _BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "tags": planning.growth_in_tags,
     "apply": deleting.against_rm,
     "memory": memory.run,
+    "rules": rules.over_many_tags,
     "s3": objects.against_the_peer,
     "s3-listing": objects.listing,
     "s3-deleting": objects.deleting,

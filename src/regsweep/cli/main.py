@@ -15,6 +15,7 @@ import typer
 from regsweep.cli import options as o
 from regsweep.cli import values
 from regsweep.cli.deciding import plan_command, prune_command, rm_command
+from regsweep.cli.ls import ls_command
 from regsweep.cli.policies import explain_command, policy_app
 from regsweep.cli.streams import message, result
 from regsweep.errors import FAILED, USAGE, RegsweepError
@@ -128,6 +129,7 @@ def apply_command(  # noqa: PLR0913 - one parameter for each option
 
 app.command("prune")(prune_command)
 app.command("rm")(rm_command)
+app.command("ls")(ls_command)
 app.command("explain")(explain_command)
 app.add_typer(policy_app, name="policy")
 

@@ -165,7 +165,7 @@ def _conditions(keep: Keep, tags: str, now: datetime) -> Iterator[Condition]:
         why = f"created within {write_age(keep.created_within)}{named}"
         yield why, f"{inside} WHERE created >= $since", {"since": since}
     if keep.most_recently_created is not None or keep.created_within is not None:
-        yield f"of unknown creation date, which keeps it{named}", f"{inside} WHERE created IS NULL", {}
+        yield f"of unknown creation date, which keeps it{named}", f"{inside} WHERE created IS NULL OR unknown", {}
     if keep.semver is not None:
         query, limits = versions.newest(tags, keep.semver)
         yield f"among the newest versions{named}", query, limits
