@@ -24,6 +24,7 @@ FLAGS: Final = st.sampled_from([None, True, False])
 KEEPS: Final = st.builds(
     Keep,
     patterns=st.lists(PATTERNS, min_size=1, max_size=2).map(tuple),
+    not_patterns=st.lists(PATTERNS, max_size=1).map(tuple),
     most_recently_pushed=st.none() | st.integers(1, 2),
     pushed_within=st.none() | st.sampled_from([MIN_AGE, timedelta(days=30), timedelta(days=29)]),
 )

@@ -149,7 +149,7 @@ def test_checking_patterns_leaves_no_thread_behind_for_a_fork_to_trip_over() -> 
 def test_any_condition_makes_an_entry_one_that_does_not_always_keep(keep: Keep) -> None:
     assert not keep.always
     assert replace(keep, patterns=("x",)).always is False
-    assert Keep(patterns=("x",)).always
+    assert Keep(patterns=("x",), not_patterns=("y",)).always
 
 
 @pytest.mark.parametrize(
@@ -178,6 +178,7 @@ def test_neither_its_file_nor_its_line_makes_a_policy_another() -> None:
 def test_a_document_speaks_the_file_s_own_vocabulary() -> None:
     keep = Keep(
         patterns=("^v",),
+        not_patterns=("-rc",),
         most_recently_pushed=10,
         pushed_within=DAYS,
         most_recently_created=5,
@@ -202,6 +203,7 @@ def test_a_document_speaks_the_file_s_own_vocabulary() -> None:
             "keepTags": [
                 {
                     "patterns": ["^v"],
+                    "notPatterns": ["-rc"],
                     "mostRecentlyPushedCount": 10,
                     "pushedWithin": "30d",
                     "mostRecentlyCreatedCount": 5,
@@ -232,6 +234,7 @@ SEMVERS = st.builds(Semver, majors=COUNTS, minors_per_major=COUNTS, patches_per_
 KEEPS = st.builds(
     Keep,
     patterns=PATTERNS,
+    not_patterns=st.just(()) | PATTERNS,
     most_recently_pushed=COUNTS,
     pushed_within=st.none() | AGES,
     most_recently_created=COUNTS,

@@ -108,13 +108,17 @@ def test_no_size_is_rounded_up_to_a_thousand_of_its_unit(unit: int) -> None:
 
 def test_the_heading_says_what_was_scanned_when_and_by_which_rules() -> None:
     lines = text().splitlines()
-    assert lines[:3] == [
+    assert lines[:4] == [
         "Storage  /var/lib/registry",
         "Scanned  2024-01-02 03:04:05 UTC",
-        "Rules    untagged revisions go; nothing younger than 24h goes, uploads after 168h",
+        "Rules    untagged revisions go; nothing younger than 24h goes, uploads after",
+        "         168h",
     ]
     lines = text(options={**OPTIONS, "untagged": "keep", "min_age": 5400.0, "upload_age": 0.0}).splitlines()
-    assert lines[2] == "Rules    untagged revisions are kept; nothing younger than 1.5h goes, uploads after 0h"
+    assert lines[2:4] == [
+        "Rules    untagged revisions are kept; nothing younger than 1.5h goes, uploads",
+        "         after 0h",
+    ]
 
 
 def rows(shown: str, first: str) -> list[str]:

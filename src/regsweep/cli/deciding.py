@@ -156,7 +156,7 @@ def rm_command(  # noqa: PLR0913 - one parameter for each option
     registry_ca: o.RegistryCa = None,
     untagged: o.UntaggedOption = None,
     delete_untagged: o.DeleteUntagged = False,  # noqa: FBT002 - as above
-    min_age: o.MinAge = choices.DAY,
+    min_age: o.RemovalMinAge = choices.DAY,
     upload_age: o.UploadAge = choices.WEEK,
     max_delete: o.MaxDelete = choices.MOST,
     largest_first: o.LargestFirst = False,  # noqa: FBT002 - as above

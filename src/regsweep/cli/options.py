@@ -290,7 +290,7 @@ OnlyRepos = Annotated[
         "--only-repos",
         metavar="GLOB",
         show_default=False,
-        help="Let that decide only about these repositories, such as 'team/**'. Repeat for more.",
+        help="Let that, and -m, decide only about these repositories, such as 'team/**'. Repeat for more.",
         rich_help_panel=_KEPT,
     ),
 ]
@@ -301,6 +301,15 @@ Names = Annotated[
         show_default=False,
         help="The storage, as for plan (not with --config), and what is to be removed from it: a repository with all "
         "that is in it, a tag, or a manifest with its tags. REPO may be a glob, such as 'team/*'.",
+    ),
+]
+RemovalMinAge = Annotated[
+    str,
+    typer.Option(
+        "--min-age",
+        metavar="AGE",
+        help="Of what nothing needs delete nothing younger than this. What is named goes whatever its age.",
+        rich_help_panel=_RULES,
     ),
 ]
 TagsMatching = Annotated[

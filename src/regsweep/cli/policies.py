@@ -99,5 +99,8 @@ def check_command(  # noqa: PLR0913 - one parameter for each option
         warnings += more
     for warning in warnings:
         message(f"warning: {warning}")
-    rules = len(chosen.rules)
-    result(f"{chosen.name}: is valid; {rules:,} rule{'s' if rules > 1 else ''}, {len(warnings):,} warnings")
+    result(f"{chosen.name}: is valid; {_count(len(chosen.rules), 'rule')}, {_count(len(warnings), 'warning')}")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -13,8 +13,9 @@ from regsweep.plan.by_rule import by_rule
 from regsweep.plan.options import Options
 from regsweep.registry.layout import printable
 from regsweep.report.text import REASONS, rules_table
+from regsweep.retention.conditions import reasons
 from regsweep.retention.globs import as_regex
-from regsweep.retention.judge import LAST, YOUNG, reasons
+from regsweep.retention.judge import LAST, YOUNG
 from regsweep.retention.policy import Policy
 from regsweep.retention.removal import Name
 
@@ -114,7 +115,7 @@ def _explained(inventory: Inventory, policy: Policy, name: Name, now: datetime) 
             {**at, "repository": repository},
         )
     }
-    known = [why for why, _, _ in reasons(policy.rules[rule - 1], now.replace(tzinfo=None))]
+    known = [why for why, _, _ in reasons(policy.rules[rule - 1], now)]
     extra = [why for why in (YOUNG, LAST) if why in keeps]
     return "\n".join(
         [*lines, *(f"    {'yes' if why in keeps else 'no ':<4} {printable(why)}" for why in known + extra)]

@@ -4,14 +4,15 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from regsweep.retention.ages import before
 
 if TYPE_CHECKING:
     # Help and mistakes are answered without them.
     from regsweep.retention.policy import Policy
     from regsweep.retention.removal import Removal
 
-_BEGINNING: Final = datetime(1900, 1, 1)  # noqa: DTZ001 - compared with what is in UTC without saying so
 Value = str | float | bool | list[str]
 """What an option may be in a document."""
 
@@ -82,10 +83,4 @@ class Options:
 
     def cutoffs(self, now: datetime) -> dict[str, datetime]:
         """The moments after which things are too young to go: SQL parameters, in UTC without saying so."""
-        return {"cutoff": _before(now, self.min_age), "upload_cutoff": _before(now, self.upload_age)}
-
-
-def _before(now: datetime, age: timedelta) -> datetime:
-    now = now.replace(tzinfo=None)
-    # Whatever is said to be older than all computers is as good as that.
-    return now - min(age, now - _BEGINNING)
+        return {"cutoff": before(now, self.min_age), "upload_cutoff": before(now, self.upload_age)}

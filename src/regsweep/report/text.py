@@ -1,5 +1,6 @@
 """A report for a terminal of 80 columns or more."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final
@@ -73,12 +74,11 @@ def as_text(report: Report, *, next_step: bool = True) -> str:
 def _heading(report: Report) -> str:
     options = report.options
     untagged = "untagged revisions go" if options["untagged"] == "delete" else "untagged revisions are kept"
+    if report.rules:
+        untagged = f"where a rule decides {untagged}, unless it says otherwise; elsewhere they are kept"
     ages = f"nothing younger than {_age(options['min_age'])} goes, uploads after {_age(options['upload_age'])}"
-    return (
-        f"Storage  {printable(report.store)}\n"
-        f"Scanned  {report.created:%Y-%m-%d %H:%M:%S %Z}\n"
-        f"Rules    {untagged}; {ages}\n"
-    )
+    rules = textwrap.fill(f"{untagged}; {ages}", 80, initial_indent="Rules    ", subsequent_indent=" " * 9)
+    return f"Storage  {printable(report.store)}\nScanned  {report.created:%Y-%m-%d %H:%M:%S %Z}\n{rules}\n"
 
 
 def _cost(cost: Cost | None) -> str:

@@ -1,7 +1,7 @@
 """Ages as they are written, such as `24h`, and back."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -9,6 +9,7 @@ _NUMBER: Final = r"(\d{1,6}(?:\.\d+)?)"
 _ONE: Final = re.compile(rf"{_NUMBER}([smhdw]?)", re.ASCII)
 _PART: Final = re.compile(rf"{_NUMBER}([smhdw])", re.ASCII)
 _SUM: Final = re.compile(rf"(?:{_PART.pattern}){{1,5}}", re.ASCII)
+_BEGINNING: Final = datetime(1900, 1, 1)  # noqa: DTZ001 - compared with what is in UTC without saying so
 _MOST: Final = timedelta(weeks=999_999)
 _MOST_DAYS: Final = 999_999
 
@@ -40,3 +41,10 @@ def write_age(age: timedelta) -> str:
     parts = {"w": weeks, "d": age.days - 7 * weeks, "h": hours, "m": minutes}
     written = "".join(f"{number}{unit}" for unit, number in parts.items() if number)
     return f"{written}{seconds}{fraction}s" if seconds or fraction or not written else written
+
+
+def before(now: datetime, age: timedelta) -> datetime:
+    """The moment that is so long ago, in UTC without saying so, as the inventory's times are."""
+    now = now.replace(tzinfo=None)
+    # Whatever is said to be older than all computers is as good as that.
+    return now - min(age, now - _BEGINNING)

@@ -4,7 +4,6 @@ Set work in SQL, so that a hundred thousand tags take a moment. Patterns are RE2
 text is long.
 """
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -13,16 +12,13 @@ from regsweep.inventory.images import describe_images, find_images, read_configs
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.workers import Workers
 from regsweep.retention import versions
-from regsweep.retention.ages import write_age
+from regsweep.retention.ages import before
+from regsweep.retention.conditions import reasons
 from regsweep.retention.globs import as_regex
-from regsweep.retention.policy import EVERYTHING, Keep, Policy, Rule
+from regsweep.retention.policy import Policy
 
-_BEGINNING: Final = datetime(1900, 1, 1)  # noqa: DTZ001 - compared with what is in UTC without saying so
 YOUNG: Final = "younger than --min-age"
 LAST: Final = "the last tag of its repository, and the rule does not say allowEmpty"
-
-Condition = tuple[str, str, Mapping[str, object]]
-"""Why a tag is kept, by which query of (repository, tag), with which parameters."""
 
 
 def judge(  # noqa: PLR0913 - what a judgement depends on
@@ -55,7 +51,7 @@ def judge(  # noqa: PLR0913 - what a judgement depends on
     """
     now = now.replace(tzinfo=None)
     _assign(inventory, policy)
-    _gather(inventory, _before(now, min_age))
+    _gather(inventory, before(now, min_age))
     _look_inside(inventory, policy, workers, progress)
     inventory.execute("CREATE TABLE verdict_reasons (repository INTEGER, tag VARCHAR, place INTEGER, why VARCHAR)")
     for number, rule in enumerate(policy.rules, 1):
@@ -119,68 +115,6 @@ def _look_inside(inventory: Inventory, policy: Policy, workers: Workers, progres
     describe_images(inventory)
 
 
-def reasons(rule: Rule, now: datetime) -> Iterator[Condition]:
-    """Each thing that keeps tags of a rule's repositories, by its place; `$number` is the rule's."""
-    all_of_them = "FROM candidates WHERE rule = $number"
-    if rule.never_delete:
-        matches, patterns = _matching(rule.never_delete)
-        yield "neverDelete", f"{all_of_them} AND {matches}", patterns
-    if rule.keep_tags is None:
-        yield "the rule has no keepTags", all_of_them, {}
-    for place, keep in enumerate(rule.keep_tags or ()):
-        matches, patterns = _matching(keep.patterns)
-        tags = f"{all_of_them} AND {matches}"
-        for why, found, parameters in _conditions(keep, tags, now):
-            yield f"keepTags[{place}]: {why}", found, {**patterns, **parameters}
-
-
-def _matching(patterns: tuple[str, ...]) -> tuple[str, dict[str, object]]:
-    named: dict[str, object] = {f"pattern{place}": pattern for place, pattern in enumerate(patterns)}
-    return f"({' OR '.join(f'regexp_matches(tag, ${name})' for name in named)})", named
-
-
-def _conditions(keep: Keep, tags: str, now: datetime) -> Iterator[Condition]:
-    """What keeps some of the tags that match an entry of `keepTags`: `tags`, a query."""
-    named = "" if keep.patterns == (EVERYTHING,) else f" of those that match {' or '.join(keep.patterns)}"
-    if keep.always:
-        yield f"one{named}" if named else "every tag", tags, {}
-    latest = "row_number() OVER (PARTITION BY repository ORDER BY {} DESC, sorted DESC, tag DESC) <= $count"
-    if keep.most_recently_pushed is not None:
-        count = keep.most_recently_pushed
-        yield (
-            f"among the {count:,} most recently pushed{named}",
-            f"{tags} QUALIFY {latest.format('pushed')}",
-            {"count": count},
-        )
-    if keep.pushed_within is not None:
-        since = _before(now, keep.pushed_within)
-        yield f"pushed within {write_age(keep.pushed_within)}{named}", f"{tags} AND pushed >= $since", {"since": since}
-    inside = f"FROM ({tags}) JOIN images USING (repository, digest)"
-    if keep.most_recently_created is not None:
-        count = keep.most_recently_created
-        query = f"FROM ({inside} WHERE created IS NOT NULL) QUALIFY {latest.format('created')}"
-        yield f"among the {count:,} most recently created{named}", query, {"count": count}
-    if keep.created_within is not None:
-        since = _before(now, keep.created_within)
-        why = f"created within {write_age(keep.created_within)}{named}"
-        yield why, f"{inside} WHERE created >= $since", {"since": since}
-    if keep.most_recently_created is not None or keep.created_within is not None:
-        yield f"of unknown creation date, which keeps it{named}", f"{inside} WHERE created IS NULL OR unknown", {}
-    if keep.semver is not None:
-        query, limits = versions.newest(tags, keep.semver)
-        yield f"among the newest versions{named}", query, limits
-    if keep.labels:
-        wanted = {f"key{at}": key for at, (key, _) in enumerate(keep.labels)}
-        wanted |= {f"value{at}": value for at, (_, value) in enumerate(keep.labels)}
-        query = f"{inside} WHERE " + " AND ".join(
-            f"list_contains(labels, {{'key': $key{at}, 'value': $value{at}}})" for at in range(len(keep.labels))
-        )
-        yield f"labelled {', '.join(f'{key}={value}' for key, value in keep.labels)}{named}", query, wanted
-        yield f"of unknown labels, which keeps it{named}", f"{inside} WHERE unknown", {}
-    if keep.min_size is not None:
-        yield f"of {keep.min_size:,} bytes or more{named}", f"{inside} WHERE bytes >= $size", {"size": keep.min_size}
-
-
 def _keep_the_young_and_the_last(inventory: Inventory, policy: Policy) -> None:
     place = "(SELECT coalesce(max(place), 0) + {} FROM verdict_reasons)"
     inventory.execute(
@@ -242,8 +176,3 @@ def _conclude(inventory: Inventory, policy: Policy, *, untagged: bool) -> None:
             )
     for table in ("candidates", "images", "image_manifests"):
         inventory.execute(f"DROP TABLE {table}")
-
-
-def _before(now: datetime, age: timedelta) -> datetime:
-    # Whatever is said to be older than all computers is as good as that.
-    return now - min(age, now - _BEGINNING)

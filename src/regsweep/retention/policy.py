@@ -50,6 +50,8 @@ class Keep:
 
     patterns: tuple[str, ...] = (EVERYTHING,)
     """Regular expressions in RE2's syntax, found anywhere in the tag's name."""
+    not_patterns: tuple[str, ...] = ()
+    """Of those tags the entry is not for the ones that one of these is found in."""
     most_recently_pushed: int | None = None
     pushed_within: timedelta | None = None
     most_recently_created: int | None = None
@@ -63,7 +65,7 @@ class Keep:
     @property
     def always(self) -> bool:
         """Whether no condition stands beside the patterns."""
-        return self == Keep(patterns=self.patterns)
+        return self == Keep(patterns=self.patterns, not_patterns=self.not_patterns)
 
     @property
     def needs_images(self) -> bool:
@@ -74,6 +76,7 @@ class Keep:
         """The entry in the file's own vocabulary."""
         written: dict[str, object] = {
             "patterns": list(self.patterns),
+            "notPatterns": list(self.not_patterns) or None,
             "mostRecentlyPushedCount": self.most_recently_pushed,
             "pushedWithin": _written(self.pushed_within),
             "mostRecentlyCreatedCount": self.most_recently_created,
@@ -281,8 +284,8 @@ def _keep_tags(entries: "Field", patterns: dict[str, str]) -> tuple[Keep, ...]:
 
 def _keep(entry: "Field", patterns: dict[str, str]) -> Keep:
     fields = entry.known(
-        *("patterns", "mostRecentlyPushedCount", "pushedWithin", "mostRecentlyCreatedCount"),
-        *("createdWithin", "semver", "labels", "minSize"),
+        *("patterns", "notPatterns", "mostRecentlyPushedCount", "pushedWithin"),
+        *("mostRecentlyCreatedCount", "createdWithin", "semver", "labels", "minSize"),
     )
     pushed, created, semver, labels, size = (
         fields.get(name)
@@ -290,6 +293,7 @@ def _keep(entry: "Field", patterns: dict[str, str]) -> Keep:
     )
     return Keep(
         patterns=_patterns(fields["patterns"], patterns) if "patterns" in fields else (EVERYTHING,),
+        not_patterns=_patterns(fields["notPatterns"], patterns) if "notPatterns" in fields else (),
         most_recently_pushed=pushed.number(1) if pushed else None,
         pushed_within=_age(fields.get("pushedWithin")),
         most_recently_created=created.number(1) if created else None,
