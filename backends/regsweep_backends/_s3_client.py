@@ -1,8 +1,6 @@
 """A client of boto3's for one store: configured as the registry's config.yml says, with hooks of our own."""
 
 import base64
-from collections.abc import Callable
-from functools import cache
 from hashlib import md5
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -12,11 +10,11 @@ import botocore.session
 import urllib3
 from botocore import handlers
 from botocore.config import Config
-from botocore.loaders import Loader, create_loader
 
 from regsweep.errors import UsageError
 from regsweep_backends import _s3_listing
 from regsweep_backends._parameters import Parameters
+from regsweep_backends._s3_models import models
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,10 +27,23 @@ _WANTED: Final = ("ETag", "Content-Length", "Transfer-Encoding", "x-amz-request-
 """The headers of an object's answer that anybody looks at."""
 
 
+def make_session(parameters: Parameters) -> boto3.Session:
+    """Make a session of the credentials and the region that the parameters have, or else the environment."""
+    session = botocore.session.get_session()
+    session.register_component("data_loader", models(session.get_config_variable("data_path")))
+    return boto3.Session(
+        botocore_session=session,
+        aws_access_key_id=parameters.text("accesskey") or None,
+        aws_secret_access_key=parameters.text("secretkey") or None,
+        aws_session_token=parameters.text("sessiontoken") or None,
+        region_name=parameters.text("region") or None,
+    )
+
+
 def make_client(
-    parameters: Parameters, endpoint: str | None, *, concurrency: int, sending: Callable[..., None]
+    session: boto3.Session, parameters: Parameters, endpoint: str | None, *, concurrency: int
 ) -> "S3Client":
-    """Make a client for `endpoint`, or AWS's own; `sending` is called with an event's name before each request.
+    """Make a client for `endpoint`, or AWS's own.
 
     Raises:
         UsageError: a parameter makes no sense.
@@ -65,15 +76,7 @@ def make_client(
         response_checksum_validation="when_required",
         user_agent_extra="regsweep",
     )
-    session = botocore.session.get_session()
-    session.register_component("data_loader", _models(session.get_config_variable("data_path")))
-    client = boto3.Session(
-        botocore_session=session,
-        aws_access_key_id=parameters.text("accesskey") or None,
-        aws_secret_access_key=parameters.text("secretkey") or None,
-        aws_session_token=parameters.text("sessiontoken") or None,
-        region_name=parameters.text("region") or None,
-    ).client(
+    client = session.client(
         "s3",
         endpoint_url=endpoint,
         verify=False if parameters.flag("skipverify") else None,
@@ -82,14 +85,7 @@ def make_client(
     _read_pages_first(client)
     client.meta.events.register_first("before-parse.s3.GetObject", _drop_headers)
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
-    client.meta.events.register("before-send.s3", sending)
     return client
-
-
-@cache
-def _models(path: str | None) -> Loader:
-    """The SDK's descriptions of services: read once, and had by every process that is forked afterwards."""
-    return create_loader(path)
 
 
 def endpoint_of(parameters: Parameters) -> str | None:

@@ -15,17 +15,16 @@ from regsweep_backends import _s3_listing, _s3_unseen
 from regsweep_backends._objects import ObjectStore, open_store
 from regsweep_backends._pages import Objects
 from regsweep_backends._parameters import Parameters
-from regsweep_backends._s3_client import ATTEMPTS, PAGE, endpoint_of, make_client
+from regsweep_backends._s3_client import ATTEMPTS, PAGE, endpoint_of, make_client, make_session
 from regsweep_backends._s3_deleting import delete_batch, delete_one
 from regsweep_backends._s3_errors import CHANGED, code_of, translate
+from regsweep_backends._s3_reading import Answer, Reader
 from regsweep_backends._s3_remarks import remarks
 from regsweep_backends._window import Window
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import (
-        GetObjectOutputTypeDef,
         ListObjectsV2OutputTypeDef,
         PutObjectRequestTypeDef,
     )
@@ -122,7 +121,7 @@ class S3Bucket:
         while True:
             attempt += 1
             try:
-                answer = self._client.get_object(Bucket=self._name, Key=path)
+                answer = self._reader.get(path)
             except (ClientError, BotoCoreError) as error:
                 raise translate(error, key=path, bucket=self._where) from error
             try:
@@ -134,8 +133,8 @@ class S3Bucket:
                 self.window.throttled()
                 self.window.pause(attempt)
             else:
-                self.window.noted(answer["ResponseMetadata"].get("RetryAttempts", 0))
-                return content, answer.get("ETag", "")
+                self.window.noted(answer.tries)
+                return content, answer.version
 
     def create(self, path: str, content: bytes) -> tuple[str, bool] | None:
         """See `Bucket.create`."""
@@ -203,18 +202,24 @@ class S3Bucket:
 
     def close(self) -> None:
         """See `Bucket.close`."""
-        if "_client" in vars(self):
-            self._client.close()
-            del self._client
+        if "_reader" in vars(self):
+            self._reader.close()
+            del self._reader
 
     @cached_property
     def _versioning(self) -> str:
         return _s3_unseen.versioning(self._client, self._name)
 
-    @cached_property
+    @property
     def _client(self) -> "S3Client":
+        return self._reader.client
+
+    @cached_property
+    def _reader(self) -> Reader:
         # Made when first used: each process has its own.
-        return make_client(self._parameters, self._endpoint, concurrency=self.window.most, sending=self._sending)
+        session = make_session(self._parameters)
+        client = make_client(session, self._parameters, self._endpoint, concurrency=self.window.most)
+        return Reader(client, session.get_credentials(), self._name, self._sending)
 
     def _sending(self, event_name: str, **_: object) -> None:
         """Note each request, those that the SDK sends again included."""
@@ -243,21 +248,20 @@ class S3Bucket:
         return self._client.put_object(**request)["ETag"]
 
 
-def _read(answer: "GetObjectOutputTypeDef", limit: int) -> bytes:
+def _read(answer: Answer, limit: int) -> bytes:
     """Read at most `limit` bytes of an answer, and close it.
 
     Raises:
         BotoCoreError: it is shorter than was announced, or nothing tells how long it should be.
     """
-    body: StreamingBody = answer["Body"]
     parts = []
     # Not as its own context manager, which gives what lies below: that notices nothing of an answer cut off.
-    with closing(body):
-        if not {"content-length", "transfer-encoding"} & answer["ResponseMetadata"]["HTTPHeaders"].keys():
+    with closing(answer.body):
+        if not answer.known:
             # What was cut off among its headers looks like an answer without a body.
             raise ResponseStreamingError(error="the answer ended among its headers")
         try:
-            while limit > 0 and (part := body.read(limit)):
+            while limit > 0 and (part := answer.body.read(limit)):
                 parts.append(part)
                 limit -= len(part)
         except urllib3.exceptions.HTTPError as error:

@@ -14,7 +14,27 @@ from regsweep_backends.s3 import S3Bucket
 from tests.unit.s3_stub import Answer, Request
 
 BLOB: Final = f"{BASE}/blobs/sha256/00/{'0' * 64}/data"
-
+CONTENT: Final = bytes(range(256)) * 40
+WHOLE: Final = Answer(200, CONTENT, {"ETag": '"the hash"'})
+LIMIT: Final = 5 << 20
+ODD: Final = [
+    "plain/link",
+    "a b",
+    "a+b",
+    "a%20b%2Fc%",
+    "~tilde-._",
+    "q?x=1&y=2",
+    "hash#mark",
+    "semi;colon=x,y",
+    "é/日本/😀",
+    "quo\"te'<>&",
+    "(star*)!$:@",
+    "[x]{y}|^`",
+    "back\\slash",
+    "dots../..x/.hidden",
+    "ends with a space ",
+]
+"""Keys that a signature can get wrong."""
 
 Script = Callable[[Request], Answer]
 
@@ -31,6 +51,11 @@ def set_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(Window, "pause", lambda *_, **__: None)
     monkeypatch.setattr(_objects, "_SETTLING_SECONDS", 0.0)
     monkeypatch.setattr("botocore.retryhandler.delay_exponential", lambda **_: 0)
+
+
+def quick(request: Request) -> bool:
+    """Whether a request was not made by the SDK, which numbers its tries."""
+    return "amz-sdk-invocation-id" not in request.headers
 
 
 def target(path: str, version: str = "") -> Target:
