@@ -56,9 +56,7 @@ def over_many_tags(_folder: Path) -> None:
             serve(inventory)
             choose_nothing(inventory)
             began = time.perf_counter()
-            judge(
-                inventory, policy, workers, shown, untagged=True, min_age=timedelta(days=1), now=datetime.now(UTC)
-            )
+            judge(inventory, policy, workers, shown, untagged=True, min_age=timedelta(days=1), now=datetime.now(UTC))
             times.append(time.perf_counter() - began)
             gone = int(str(inventory.row("SELECT count(*) FROM let_go")[0]))
     tell(f"rules: {_TAGS:,} tags of one repository, of which {gone:,} go: {min(times):.2f} s (wanted: under 3)")

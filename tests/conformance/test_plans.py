@@ -18,12 +18,16 @@ from regsweep.plan import summary
 from regsweep.plan.kinds import DIRECTORY
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options, Untagged
+from regsweep.retention.policy import parse_policy
+from regsweep.retention.removal import Removal, parse_name
 from regsweep.storage.ports import Store
 from tests.conformance.content import digest, populated
 from tests.conformance.makers import FilesystemMaker, Maker
 from tests.trees import BASE, Tree, blob_key, slashed
 from tests.unit.memory import SILENT
 
+LISTED: Final = "sha256:c05fb0161959f6f9d1dca13a7a1f59d5ca626572c8c54ed9d287e47bbe478142"
+"""An image that the index `ab:list` of the fixture has."""
 ALL_OLD: Final = Options(min_age=timedelta(), upload_age=timedelta())
 
 
@@ -117,5 +121,46 @@ def test_a_tree_gives_the_same_plan_wherever_it_lies(name: str, maker: Maker, tm
         for untagged in Untagged:
             options = replace(ALL_OLD, untagged=untagged)
             assert decision(maker.open(), options) == decision(here.open(), options)
+    finally:
+        here.close()
+
+
+# What depends on push times is left aside: the tree was written at different times.
+POLICY: Final = r"""
+version: 1
+rules:
+  - repositories: ['a', 'nested/**']
+    keepTags:
+      - patterns: ['^latest$', '^all$']
+      - notPatterns: ['^v1$', '^1\.0$']
+        labels: {no: body}
+      - createdWithin: 1h
+        minSize: 1GB
+    deleteUntagged: true
+    deleteReferrers: true
+    allowEmpty: true
+  - repositories: ['**']
+    keepTags: [{semver: {majors: 1, prereleases: keep}}]
+    allowEmpty: true
+"""
+
+
+def test_rules_and_names_choose_the_same_wherever_it_lies(maker: Maker, tmp_path: Path) -> None:
+    tree = fixture(tmp_path / "source")
+    maker.fill(tree)
+    here = FilesystemMaker(tmp_path)
+    here.fill(tree)
+    removal = Removal(
+        names=tuple(map(parse_name, ("a/b/c", "ab:v1", f"ab@{LISTED}", "mounted"))), tags_matching=(), force=True
+    )
+    try:
+        for options in (
+            replace(ALL_OLD, policy=parse_policy(POLICY, "policy.yml")),
+            replace(ALL_OLD, removal=removal),
+            replace(ALL_OLD, removal=removal, collect=False),
+        ):
+            decided = decision(here.open(), options)
+            assert decision(maker.open(), options) == decided
+            assert {"rule", "removed"} & {str(row[-1]) for row in decided.condemned}
     finally:
         here.close()
