@@ -247,6 +247,10 @@ def test_broken_yaml_is_told_by_its_line_without_a_secret(text: str, line: int) 
     assert f"line {line}" in shown
 
 
+def test_a_character_that_does_not_exist_is_no_yaml() -> None:
+    assert refused('storage:\n  s3:\n    bucket: "\\UFFFFFFFF"').startswith("config.yml")
+
+
 @pytest.mark.parametrize(("text", "field"), [(BROKEN[-2][0], "bucket"), (BROKEN[-1][0], "s3")])
 def test_a_field_that_stands_twice_is_told(text: str, field: str) -> None:
     assert f"{field} stands twice" in refused(text)

@@ -120,9 +120,11 @@ def read_policy(file: Path) -> "Policy":
         UsageError: it cannot be read, or is no policy.
     """
     from regsweep.retention.policy import parse_policy  # noqa: PLC0415 - see main.py
+    from regsweep.retention.reading import MOST_BYTES  # noqa: PLC0415 - as above
 
     try:
-        text = file.read_text(encoding="utf-8")
+        with file.open("rb") as opened:
+            text = opened.read(MOST_BYTES + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{printable(str(file))}: cannot be read: {error}") from error
     return parse_policy(text, printable(str(file)))

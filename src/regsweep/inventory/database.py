@@ -161,7 +161,7 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
         RegsweepError: DuckDB fails: out of memory and of disk, most likely.
     """
     with ExitStack() as stack:
-        with _signals_held_back():
+        with signals_held_back():
             # Imported here, for it takes longer than a listing to begin: the workers of a scan list meanwhile.
             import duckdb  # noqa: PLC0415
 
@@ -208,7 +208,7 @@ def _scratch() -> "TemporaryDirectory[str]":
 
 
 @contextmanager
-def _signals_held_back() -> Iterator[None]:
+def signals_held_back() -> Iterator[None]:
     """Let what begins an inventory end before a signal counts.
 
     A `KeyboardInterrupt` inside DuckDB's import aborts the process, and one inside `tempfile` leaves its files behind.

@@ -113,7 +113,7 @@ class _Loader(yaml.SafeLoader):
 def _load(text: str, name: str) -> object:
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a safe loader, made stricter
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         # What PyYAML says of values may repeat them, and they may be secret.

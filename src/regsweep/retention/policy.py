@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from regsweep.errors import UsageError
+from regsweep.inventory.database import signals_held_back
 from regsweep.registry.layout import printable
 from regsweep.retention.ages import parse_sum, write_age
 from regsweep.retention.globs import as_regex
@@ -226,8 +227,9 @@ def _check_patterns(patterns: Mapping[str, str]) -> None:
             raise UsageError(f"{where}: {pattern!r} has a character that no tag has", hint="write it in one line")
     if not patterns:
         return
-    # It takes longer to import than the rest of the command.
-    import duckdb  # noqa: PLC0415
+    with signals_held_back():
+        # It takes longer to import than the rest of the command.
+        import duckdb  # noqa: PLC0415
 
     # Closed at once: a scan forks, and the connection's threads must be gone by then.
     with duckdb.connect(":memory:", config={"threads": 1}) as connection:

@@ -15,7 +15,8 @@ import yaml
 from regsweep.errors import UsageError
 from regsweep.registry.layout import printable
 
-_MOST_BYTES: Final = 1 << 20
+MOST_BYTES: Final = 1 << 20
+"""No policy's file is larger."""
 _MOST_LEVELS: Final = 10
 _MOST_SHOWN: Final = 60
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
@@ -161,8 +162,8 @@ def load(text: str, file: str) -> Field:
         UsageError: it is none, or has what no policy has; the message names the line.
     """
     file = printable(file)
-    if len(text) > _MOST_BYTES or len(text.encode(errors="surrogatepass")) > _MOST_BYTES:
-        raise UsageError(f"{file}:1: is larger than {_MOST_BYTES >> 20} MiB", hint="no policy is; is this the file?")
+    if len(text) > MOST_BYTES or len(text.encode(errors="surrogatepass")) > MOST_BYTES:
+        raise UsageError(f"{file}:1: is larger than {MOST_BYTES >> 20} MiB", hint="no policy is; is this the file?")
     try:
         loader = yaml.SafeLoader(text)
     except yaml.reader.ReaderError as error:
