@@ -14,7 +14,7 @@ from regsweep.errors import RefusedError
 from regsweep.plan.brakes import check_plan
 from regsweep.plan.kinds import ORDER
 from regsweep.plan.options import Options, Untagged
-from regsweep.plan.summary import Amount, Totals
+from regsweep.plan.summary import Amount, Share, Sizes, Totals
 from regsweep.report.document import VERSION
 from tests.cli.scene import names, small, the_error
 from tests.command import regsweep
@@ -211,6 +211,9 @@ def lost(revisions: int, of: int) -> Totals:
         condemned={"revision": gone} if revisions else {},
         reasons={"revision": {"no-manifest": gone}} if revisions else {},
         reachable_blobs=of,
+        sizes=Sizes(
+            exclusive=Share(bytes=0, freed=0), shared=Share(bytes=0, freed=0), unlinked=Share(bytes=0, freed=0)
+        ),
     )
 
 

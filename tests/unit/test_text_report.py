@@ -5,11 +5,12 @@ import msgspec
 import pytest
 
 from regsweep.plan.kinds import ORDER, Reason
-from regsweep.plan.summary import Amount, Blob, Finding, Repository, Totals
+from regsweep.plan.summary import Amount, Blob, Finding, Repository, Share, Sizes, Totals
 from regsweep.report.document import Report
 from regsweep.report.text import as_text, size
 
 NOTHING = {str(kind): Amount(count=0, bytes=0) for kind in ORDER}
+NONE = Share(bytes=0, freed=0)
 OPTIONS: dict[str, str | float | list[str]] = {
     "untagged": "delete",
     "min_age": 86_400.0,
@@ -25,6 +26,7 @@ def totals(
     *,
     repositories: int = 1,
     gone: int = 0,
+    sizes: Sizes | None = None,
 ) -> Totals:
     reasons = reasons or {}
     condemned = {
@@ -41,6 +43,7 @@ def totals(
         condemned=condemned,
         reasons=reasons,
         reachable_blobs=0,
+        sizes=sizes or Sizes(exclusive=NONE, shared=NONE, unlinked=NONE),
     )
 
 

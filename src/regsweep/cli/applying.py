@@ -2,10 +2,8 @@
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-
-import msgspec
 
 from regsweep.apply.executor import RESUME, Executor, Proof
 from regsweep.apply.guard import RegistriesReadOnly, UsersWord
@@ -18,6 +16,7 @@ from regsweep.errors import RefusedError, RegsweepError, StoppedError
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.workers import Workers, cores
 from regsweep.plan import file
+from regsweep.report.result import Result, result_csv, result_json
 from regsweep.report.text import size
 from regsweep.storage.ports import Access
 
@@ -66,20 +65,6 @@ class Manner:
     """What to do to resume a run that stopped."""
 
 
-class Done(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag="regsweep-result"):
-    """What was done in all runs of a plan."""
-
-    version: int
-    plan: str
-    store: str
-    deletions: int
-    deleted: int
-    absent: int
-    bytes: int
-    directories: int
-    finished: datetime
-
-
 def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
     """Carry out the plan at `path`, from where its journal says.
 
@@ -121,28 +106,44 @@ def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
 
 
 def _stopped(what: str, journal: Journal, plan: file.Plan, hint: str, manner: Manner) -> StoppedError:
+    if manner.form is Format.PROMETHEUS:
+        # Whoever watches is told of runs that stop, too.
+        result(_rendered(_result(plan, journal), manner.form))
     return StoppedError(
         f"{what}; {journal.deleted:,} of {plan.length:,} deletions done, noted in {journal.path}",
         hint=hint.replace(RESUME, manner.resume),
     )
 
 
+def _result(plan: file.Plan, journal: Journal) -> Result:
+    return Result(
+        version=1,
+        plan=str(plan.path),
+        store=plan.header.store,
+        deletions=plan.length,
+        deleted=journal.deleted,
+        absent=journal.absent,
+        bytes=journal.bytes,
+        directories=journal.directories,
+        finished=journal.done,
+    )
+
+
+def _rendered(done: Result, form: Format) -> str:
+    if form is Format.JSON:
+        return result_json(done)
+    if form is Format.CSV:
+        return result_csv(done)
+    from regsweep.report.metrics import of_result  # noqa: PLC0415 - it takes a while to import
+
+    return of_result(done, now=datetime.now(UTC))
+
+
 def _tell(plan: file.Plan, journal: Journal, form: Format, *, already: bool) -> None:
     if journal.done is None:
         return
-    if form is Format.JSON:
-        done = Done(
-            version=1,
-            plan=str(plan.path),
-            store=plan.header.store,
-            deletions=plan.length,
-            deleted=journal.deleted,
-            absent=journal.absent,
-            bytes=journal.bytes,
-            directories=journal.directories,
-            finished=journal.done,
-        )
-        result(msgspec.json.format(msgspec.json.encode(done), indent=2).decode())
+    if form is not Format.TEXT:
+        result(_rendered(_result(plan, journal), form))
         return
     if already:
         result(f"Nothing to do: this plan was carried out at {journal.done:%Y-%m-%d %H:%M:%S %Z}.")

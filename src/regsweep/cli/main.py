@@ -17,6 +17,7 @@ from regsweep.cli import values
 from regsweep.cli.deciding import plan_command, prune_command, rm_command
 from regsweep.cli.ls import ls_command
 from regsweep.cli.policies import explain_command, policy_app
+from regsweep.cli.reporting import report_command
 from regsweep.cli.streams import message, result
 from regsweep.errors import FAILED, USAGE, RegsweepError
 from regsweep.storage.ports import Access
@@ -130,6 +131,7 @@ def apply_command(  # noqa: PLR0913 - one parameter for each option
 app.command("prune")(prune_command)
 app.command("rm")(rm_command)
 app.command("ls")(ls_command)
+app.command("report")(report_command)
 app.command("explain")(explain_command)
 app.add_typer(policy_app, name="policy")
 

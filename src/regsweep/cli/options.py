@@ -14,6 +14,10 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    CSV = "csv"
+    """A row for each repository, or for what was done."""
+    PROMETHEUS = "prometheus"
+    """What node_exporter's textfile collector reads."""
 
 
 _RULES = "What goes"

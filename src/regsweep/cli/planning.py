@@ -21,6 +21,7 @@ from regsweep.plan import brakes, file, summary
 from regsweep.plan.cost import cost
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options
+from regsweep.report.cells import repositories_csv
 from regsweep.report.document import Report, as_json, report
 from regsweep.report.text import as_text
 from regsweep.storage.ports import Request
@@ -89,6 +90,7 @@ def make_plan(
             list(summary.findings(inventory)),
             plan=str(written) if written else None,
             refused=refused.message if refused else None,
+            finished=datetime.now(UTC),
         )
     return document, refused
 
@@ -131,7 +133,17 @@ def decided(
 
 def show(report: Report, form: Format, *, prune: bool = False) -> None:
     """Write a report to standard output."""
-    result(as_json(report) if form is Format.JSON else as_text(report, next_step=not prune))
+    match form:
+        case Format.JSON:
+            result(as_json(report))
+        case Format.CSV:
+            result(repositories_csv(report))
+        case Format.PROMETHEUS:
+            from regsweep.report.metrics import of_report  # noqa: PLC0415 - it takes a while to import
+
+            result(of_report(report))
+        case Format.TEXT:
+            result(as_text(report, next_step=not prune))
 
 
 def _refusal(totals: summary.Totals, options: Options) -> RefusedError | None:

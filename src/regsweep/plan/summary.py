@@ -20,6 +20,24 @@ class Amount(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
 
 
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of the blobs, each counted once: their bytes, and the bytes of those that go."""
+
+    bytes: int
+    freed: int
+
+
+class Sizes(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the bytes of the blobs are; the three add up to all of them. docs/sizes.md tells what each number means."""
+
+    exclusive: Share
+    """Of blobs that one repository links."""
+    shared: Share
+    """Of blobs that several link."""
+    unlinked: Share
+    """Of blobs that none does."""
+
+
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """What there is, what goes and what stays. Each blob counts once, however many repositories link it."""
 
@@ -31,6 +49,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """Of each kind, the condemned by their reason."""
     reachable_blobs: int
     """The blobs that something kept refers to; of the others those are kept that are young."""
+    sizes: Sizes
 
 
 class Repository(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,11 +134,21 @@ def totals(inventory: Inventory) -> Totals:
         condemned=condemned,
         reasons=reasons,
         reachable_blobs=_int(inventory.row("SELECT count(*) FROM blobs SEMI JOIN marked USING (digest)")[0]),
+        sizes=_sizes(inventory),
     )
 
 
+def _sizes(inventory: Inventory) -> Sizes:
+    found = {
+        str(owners): Share(bytes=_int(size), freed=_int(freed))
+        for owners, size, freed in inventory.rows("SELECT owners, bytes, freed FROM size_summary")
+    }
+    nothing = Share(bytes=0, freed=0)
+    return Sizes(**{name: found.get(name, nothing) for name in Sizes.__struct_fields__})
+
+
 def summarise(inventory: Inventory) -> None:
-    """Fill the table `repository_summary`, from which `repositories` and `totals` read."""
+    """Fill the tables `repository_summary` and `size_summary`, from which `repositories` and `totals` read."""
     inventory.execute(
         """
         CREATE TABLE linked AS
@@ -184,6 +213,16 @@ def summarise(inventory: Inventory) -> None:
         ) rest ON rest.repository = id
         LEFT JOIN kept_links ON kept_links.repository = id
         """  # noqa: S608 - names of this package alone
+    )
+    inventory.execute(
+        f"""
+        CREATE TABLE size_summary AS
+        SELECT CASE WHEN owners IS NULL THEN 'unlinked' WHEN owners = 1 THEN 'exclusive' ELSE 'shared' END AS owners,
+            sum(blobs.bytes)::BIGINT AS bytes, coalesce(sum(gone.bytes), 0)::BIGINT AS freed
+        FROM blobs LEFT JOIN owned USING (digest)
+        LEFT JOIN (FROM condemned WHERE kind = '{Kind.BLOB}') gone USING (digest)
+        GROUP BY 1
+        """  # noqa: S608 - a name of this package
     )
     inventory.execute("DROP TABLE owned")
 

@@ -30,19 +30,22 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=
     """What each rule of the policy lets go, if there is one."""
     repositories: list[Repository]
     findings: list[Finding]
+    finished: datetime | None = None
+    """When the report was made, where it is not one of a plan that was made before."""
     plan: str | None
     """The plan file, if one was written."""
     refused: str | None
     """Why no plan was written, if a brake stopped it."""
 
 
-def report(
+def report(  # noqa: PLR0913 - a report has as many parts
     header: Header,
     repositories: list[Repository],
     findings: list[Finding],
     *,
     plan: str | None = None,
     refused: str | None = None,
+    finished: datetime | None = None,
 ) -> Report:
     """Put a report together."""
     return Report(
@@ -57,6 +60,7 @@ def report(
         rules=header.rules,
         repositories=repositories,
         findings=findings,
+        finished=finished,
         plan=plan,
         refused=refused,
     )

@@ -1,12 +1,9 @@
 """A listing as CSV, a row for whatever has one in the text."""
 
-import csv
-import io
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Final
 
-from regsweep.registry.layout import printable
+from regsweep.report.cells import table
 from regsweep.report.listing import Image, Listing
 
 _REPOSITORIES: Final = ("repository", "tags", "revisions", "untagged", "pushed")
@@ -23,18 +20,12 @@ _IMAGES: Final = (
     "repositories",
     "problem",
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What makes a spreadsheet take a cell for something to work out."""
 
 
 def as_csv(document: Listing, *, images: bool) -> str:
     """Render; `images` says whether the rows are images or repositories, of which there may be none."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_IMAGES if images else _REPOSITORIES)
-    for row in _images(document) if images else _repositories(document):
-        writer.writerow(map(_cell, row))
-    return text.getvalue().removesuffix("\n")
+    rows = _images(document) if images else _repositories(document)
+    return table(_IMAGES if images else _REPOSITORIES, rows)
 
 
 def _repositories(document: Listing) -> Iterator[tuple[object, ...]]:
@@ -58,12 +49,3 @@ def _rows(image: Image, tag: str | None, row: str) -> Iterator[tuple[object, ...
         yield from _rows(child, tag, "manifest")
     for earlier in image.history or ():
         yield from _rows(earlier, tag, "history")
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    text = printable(str(value))
-    return f"'{text}" if text.startswith(_FORMULA) else text

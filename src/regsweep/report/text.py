@@ -61,6 +61,7 @@ def as_text(report: Report, *, next_step: bool = True) -> str:
     parts = [
         _heading(report),
         _totals(report),
+        _sizes(report),
         _cost(report.cost),
         rules_table(report.rules),
         _repositories(report.repositories),
@@ -118,6 +119,19 @@ def _totals(report: Report) -> str:
     share = f"{freed_bytes / before_bytes:.0%} comes free" if freed_bytes else ""
     rows.append(["bytes", size(before_bytes), size(freed_bytes), size(before_bytes - freed_bytes), share])
     return _table(rows, left=(0, 4))
+
+
+def _sizes(report: Report) -> str:
+    sizes = report.totals.sizes
+    rows = [["blobs that are linked by", "stored", "comes free", "stays"]]
+    for name, share in (
+        ("one repository", sizes.exclusive),
+        ("several repositories", sizes.shared),
+        ("none", sizes.unlinked),
+    ):
+        if share.bytes:
+            rows.append([name, size(share.bytes), size(share.freed), size(share.bytes - share.freed)])
+    return _table(rows, left=(0,)) if len(rows) > 1 else ""
 
 
 def _counts(name: str, before: int, condemned: int, why: str) -> list[str]:
