@@ -79,7 +79,8 @@ def _explained(inventory: Inventory, policy: Policy, name: Name, now: datetime) 
         inventory.rows(
             """
             SELECT tags.repository, 'sha256:' || lower(hex(tags.digest)), ruled.rule, verdict.pushed, verdict.created,
-                frozen.repository IS NOT NULL, gone.reason
+                frozen.repository IS NOT NULL, gone.reason,
+                (tags.repository, tags.digest) IN (SELECT (repository, digest) FROM servable)
             FROM tags JOIN repositories ON repositories.id = tags.repository
             LEFT JOIN ruled ON ruled.repository = tags.repository
             LEFT JOIN frozen ON frozen.repository = tags.repository
@@ -93,7 +94,7 @@ def _explained(inventory: Inventory, policy: Policy, name: Name, now: datetime) 
     )
     if not tags:
         raise UsageError(f"{printable(str(name))}: there is no such tag", hint="regsweep ls lists the tags")
-    repository, digest, rule, pushed, created, frozen, gone = tags[0]
+    repository, digest, rule, pushed, created, frozen, gone, served = tags[0]
     lines = [f"{printable(str(name))} {'goes' if gone else 'is kept'}", f"  stands at  {digest}"]
     lines += [
         f"  {what}    {time:%Y-%m-%d %H:%M:%S} UTC"
@@ -106,7 +107,8 @@ def _explained(inventory: Inventory, policy: Policy, name: Name, now: datetime) 
         return "\n".join([*lines, "  no rule is for its repository, so everything in it is kept"])
     lines.append(f"  rule {rule} of {policy.name} decides, {_rule(policy, rule).partition(', ')[2].rstrip(',')}")
     if pushed is None:
-        why = f"it goes: {REASONS[str(gone)]}" if gone else "it is about another image, and stays"
+        stays = "it is about another image, and stays" if served else "it leads nowhere, and is younger than --min-age"
+        why = f"it goes: {REASONS[str(gone)]}" if gone else stays
         return "\n".join([*lines, f"  which does not judge it: {why}"])
     keeps = {
         str(why)

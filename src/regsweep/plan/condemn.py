@@ -36,7 +36,7 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
     if not options.collect:
         _only_what_was_chosen(inventory)
     fingerprint(inventory, into="kept_links")
-    _directories(inventory, cutoff)
+    _directories(inventory, options, cutoff)
     if options.uploads and options.collect:
         _unfinished(inventory, cutoffs)
     if options.versions:
@@ -220,14 +220,14 @@ def _only_what_was_chosen(inventory: Inventory) -> None:
     )
 
 
-def _directories(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
+def _directories(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -> None:
     inventory.execute(
         f"""
         INSERT INTO condemned
         SELECT {ORDER.index(DIRECTORY)}, '{DIRECTORY}', repository, '', NULL, key, 0, modified, version,
             '{Reason.EMPTY}'
         FROM directories ANTI JOIN frozen USING (repository)
-        WHERE (modified <= $cutoff OR repository IN (FROM gone))
+        WHERE ({options.collect} AND modified <= $cutoff OR repository IN (FROM gone))
             -- Every push leaves an empty `_uploads`; it goes with its repository.
             AND (NOT suffix(key, '/_uploads/') OR repository NOT IN (SELECT repository FROM kept_links))
             -- An object that marks a directory says nothing of whether it is empty.

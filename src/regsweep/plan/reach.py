@@ -7,20 +7,29 @@ from regsweep.inventory.database import Inventory
 from regsweep.registry.manifest import Role
 
 _SUBJECT: Final = int(Role.SUBJECT)
+_GOING: Final = "SELECT repository, digest FROM tags SEMI JOIN let_go USING (repository, tag)"
+# Where what has no tag goes, these do in any case.
+_BEREFT: Final = """
+    SELECT repository, digest FROM subject_tags
+    SEMI JOIN (FROM referrers_go ANTI JOIN untagged_goes USING (repository)) USING (repository)
+    ANTI JOIN servable ON servable.digest = subject_tags.subject
+"""
+"""What is about an image that went before, and was to go with it."""
 
 
 def reach(inventory: Inventory, *, named: bool, cutoff: datetime) -> None:
     """Fill the tables `lost`, `named` and `reached`.
 
-    Afterwards `lost` has each (repository, digest) that a tag reaches which goes: it is no root any more, whatever
-    becomes of what has no tag; `named` those, and what was chosen itself, if the user named it and so its age is no
-    matter; `reached` what is kept. See choice.py for the tables that say what was chosen.
+    Afterwards `lost` has each (repository, digest) that a tag reaches which is let go, or is about what went before: it
+    is no root any more, whatever becomes of what has no tag; `named` those, and what was chosen itself, if the user
+    named it and so its age is no matter; `reached` what is kept. See choice.py for the tables that say what was chosen.
     """
     inventory.execute("CREATE TABLE lost (repository INTEGER, digest BLOB)")
-    chosen = bool(inventory.row("SELECT count(*) FROM let_go")[0])
+    going = _GOING if named else f"{_GOING} UNION ALL {_BEREFT}"
+    chosen = bool(inventory.row(f"SELECT count(*) FROM ({going})")[0])  # noqa: S608 - words of this module alone
     if chosen:
         _connect(inventory)
-        _lose(inventory)
+        _lose(inventory, going)
     inventory.execute(f"CREATE TABLE named AS FROM {'lost' if named else 'banned'} UNION FROM banned")
     _start(inventory, cutoff)
     if inventory.row("SELECT (SELECT count(*) FROM reached) < (SELECT count(*) FROM servable)")[0]:
@@ -67,16 +76,15 @@ def _start(inventory: Inventory, cutoff: datetime) -> None:
     )
 
 
-def _lose(inventory: Inventory) -> None:
+def _lose(inventory: Inventory, going: str) -> None:
     # Referrers count as a part of what a tag reaches only where they are to go with their subject.
     edges = """
         FROM edges WHERE NOT subject UNION ALL FROM edges SEMI JOIN referrers_go USING (repository) WHERE subject
     """
     inventory.execute(
-        """
-        INSERT INTO lost SELECT repository, digest FROM servable
-        SEMI JOIN (FROM tags SEMI JOIN let_go USING (repository, tag)) USING (repository, digest)
-        """
+        f"""
+        INSERT INTO lost SELECT repository, digest FROM servable SEMI JOIN ({going}) USING (repository, digest)
+        """  # noqa: S608 - words of this module alone
     )
     _follow(inventory, "lost", edges, banned=True)
 

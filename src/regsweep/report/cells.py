@@ -36,5 +36,8 @@ def _cell(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, int | float):
+        # A minus before a number is no formula.
+        return str(value)
     text = printable(str(value))
     return f"'{text}" if text.startswith(_FORMULA) else text
