@@ -84,7 +84,7 @@ def test_short_m_is_untagged_delete(tmp_path: Path) -> None:
     reports = []
     for options in (["-m"], ["--untagged", "delete"], ["--untagged", "keep"]):
         done = regsweep("plan", tree.root, *options, "--format=json", "-o", "the.plan", cwd=tmp_path)
-        reports.append({**json.loads(done.out), "created": None})
+        reports.append({**json.loads(done.out), "created": None, "finished": None})
     assert reports[0] == reports[1]
     assert reports[0] != reports[2]
 
