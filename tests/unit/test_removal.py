@@ -14,6 +14,9 @@ from regsweep.registry.digest import Digest
 from regsweep.registry.layout import Kind
 from regsweep.retention.removal import Name, parse_name
 from regsweep.storage.ports import Outcome, Target
+from tests.trees import blob_key
+from tests.unit.executor_scene import Scene
+from tests.unit.memory import MemoryStore, plan_of
 from tests.unit.ruled import (
     GONE,
     Decision,
@@ -26,9 +29,6 @@ from tests.unit.ruled import (
     revision_key,
     tag_key,
 )
-from tests.trees import blob_key
-from tests.unit.executor_scene import Scene
-from tests.unit.memory import MemoryStore, plan_of
 
 YOUNG = timedelta(hours=1)
 ONE = image(b"one")
