@@ -97,7 +97,7 @@ OUTCOMES: Final = {
     "regsweep rm $STORE team/old --tags-matching '.*' --registry $URL": goes("team/old:v1 v1-final"),
     "regsweep rm $STORE team/old --registry $URL": goes(*OLD),
     "regsweep rm $STORE team/app --tags-matching '^pr-' --dry-run": goes("team/app:pr-1 pr-2 pr-3"),
-    "regsweep rm $STORE '**' --allow nothing-kept --max-delete 100% --registry $URL": Outcome(
+    "regsweep rm $STORE '**' --allow no-tags --allow nothing-kept --max-delete 100% --registry $URL": Outcome(
         of=page.builds, gone=frozenset({EVERYTHING}), left=frozenset({"team/app@young"})
     ),
     # The image of pr-3 is older than its push.

@@ -164,8 +164,8 @@ def test_what_makes_no_sense_is_told_and_nothing_happens(untouched: Tree, argume
 def test_a_frozen_repository_is_refused(tree: Tree) -> None:
     tree.put("repositories/team/lib/_manifests/tags/damaged/current/link", b"")
     keys = tree.keys()
-    assert "team/lib: cannot be fully understood" in the_error(rm(tree, "team/lib:dev-1"), 3)
-    assert "team/lib: cannot be fully understood" in the_error(rm(tree, "team/*"), 3)
+    assert "team/lib: nothing is removed from it" in the_error(rm(tree, "team/lib:dev-1"), 3)
+    assert "team/lib: nothing is removed from it" in the_error(rm(tree, "team/l*"), 3)
     assert tree.keys() == keys
     assert removed(tree, "team/app:v1")
 
@@ -243,17 +243,20 @@ def test_a_storage_can_be_named_by_its_configuration(tree: Tree, tmp_path: Path)
     assert (done.code, done.err) == (0, "")
     assert not of(tree.keys(), "team/app/_manifests/tags/v1/")
     # With --config every name is one of what is to be removed, and a path is none.
-    assert "is no name" in the_error(regsweep("rm", tree.root, "team/app:v2", *command, cwd=tmp_path), 2)
+    both = regsweep("rm", tree.root, "team/app:v2", *command, cwd=tmp_path)
+    assert "STORE and --config were both given" in the_error(both, 2)
 
 
 def test_to_remove_the_last_repository_takes_its_brakes_names(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "registry")
     tree.push(ONE, "app", "v1")
     keys = tree.keys()
-    assert "--allow nothing-kept" in the_error(rm(tree, "app"), 3)
-    assert "--max-delete 100%" in the_error(rm(tree, "app", "--allow", "nothing-kept"), 3)
+    given: list[str] = []
+    for brake in ("--allow no-tags", "--allow nothing-kept", "--max-delete 100%"):
+        assert brake in the_error(rm(tree, "app", *given), 3)
+        given += brake.split()
     assert tree.keys() == keys
-    assert removed(tree, "app", "--allow", "nothing-kept", "--max-delete", "100%") == keys
+    assert removed(tree, "app", *given) == keys
     assert names(tree.base) == {"blobs", "repositories"}
     assert names(tree.base / "repositories") == names(tree.base / "blobs") == set()
 

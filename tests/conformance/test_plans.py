@@ -18,8 +18,9 @@ from regsweep.plan import summary
 from regsweep.plan.kinds import DIRECTORY
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options, Untagged
+from regsweep.retention.names import parse_name
 from regsweep.retention.policy import parse_policy
-from regsweep.retention.removal import Removal, parse_name
+from regsweep.retention.removal import Removal
 from regsweep.storage.ports import Store
 from tests.conformance.content import digest, populated
 from tests.conformance.makers import FilesystemMaker, Maker

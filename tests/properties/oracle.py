@@ -34,6 +34,8 @@ class Choice:
     """Tags, each with its repository."""
     untagged_goes: frozenset[str] = frozenset()
     """The repositories where revisions go that no tag reaches."""
+    vetoed: frozenset[Pair] = frozenset()
+    """Tags that stay whatever else is said."""
     referrers_go: frozenset[str] = frozenset()
     """Those where what is about an image goes with it."""
     named: bool = False
@@ -75,7 +77,7 @@ class Collection:
             (link.repository, link.tag) for link in (*self.books.tags, *self.books.entries) if self.young(link.key)
         }
         self.lost = self._lost()
-        self.named = self.lost if choice.named else set[Pair]()
+        self.named = self._named() if choice.named else set[Pair]()
         self.kept = self._reached_from(self._roots() & self.served)
         self.needed = self._named_by(self.kept)
 
@@ -95,7 +97,8 @@ class Collection:
 
     def about(self, tag: Link) -> bool:
         """Whether a tag is about an image, and goes with it."""
-        return tag.repository in self.choice.referrers_go and self._subject(tag) is not None
+        vetoed = (tag.repository, tag.tag) in self.choice.vetoed
+        return not vetoed and tag.repository in self.choice.referrers_go and self._subject(tag) is not None
 
     def _lets_go(self, link: Link) -> bool:
         return (link.repository, link.tag) in self.choice.let_go
@@ -123,12 +126,33 @@ class Collection:
         """What a tag reached, and none does any more; an image's referrers only where they go with it."""
         where = self.choice.referrers_go
         standing = [link for link in self.books.tags if not self._lets_go(link) and not self.about(link)]
-        going = [link for link in self.books.tags if self._lets_go(link)]
+        going = [link for link in self.books.tags if self._lets_go(link) or self._is_bereft(link)]
         tagged, lost = (
             self._reached_from({(link.repository, link.digest) for link in links} & self.served, referrers=where)
             for links in (standing, going)
         )
         return lost - tagged
+
+    def _named(self) -> set[Pair]:
+        """What named tags stand at, with those of an index's children that were not pushed again after it."""
+        links = {(link.repository, link.digest): self.files[link.key].age for link in self.books.revisions}
+        named: set[Pair] = set()
+        found = {(link.repository, link.digest) for link in self.books.tags if self._lets_go(link)}
+        while found:
+            named |= found
+            found = {
+                child
+                for parent in named & links.keys() & self.served
+                for child in self._named_by({parent}) & links.keys() & self.served
+                if links[child] >= links[parent]
+            } - named
+        return named
+
+    def _is_bereft(self, link: Link) -> bool:
+        """Whether a tag is about what went before, and goes with it where all else without a tag is kept."""
+        if self.choice.named or link.repository in self.choice.untagged_goes or not self.about(link):
+            return False
+        return self._subject(link) not in {digest for _, digest in self.served}
 
     def _reached_from(self, roots: set[Pair], *, referrers: frozenset[str] | None = None) -> set[Pair]:
         """What follows from roots; referrers are followed in some repositories, or in all."""
@@ -193,7 +217,7 @@ class Collection:
         return {link.key for link in links if link.repository not in self.frozen and not self.young(link.key)}
 
     def _tag_stays(self, link: Link) -> bool:
-        if (link.repository, link.tag) in self.young_tags:
+        if (link.repository, link.tag) in self.young_tags | self.choice.vetoed:
             return True
         if (link.repository, link.digest) not in self.served:
             return False

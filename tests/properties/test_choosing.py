@@ -1,5 +1,6 @@
 """What retention rules and names let go: the laws, and the other opinion on what follows from a choice."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -9,8 +10,9 @@ from hypothesis import assume, given, note, settings
 from hypothesis import strategies as st
 
 from regsweep.plan.options import Options, Untagged
+from regsweep.retention.names import Name
 from regsweep.retention.policy import Keep, Policy, Rule
-from regsweep.retention.removal import Name, Removal
+from regsweep.retention.removal import Removal
 from tests.properties.books import Files, take_apart
 from tests.properties.collecting import CHOICES, condemned
 from tests.properties.oracle import Choice, Collection, Pair, must_go_by, repositories
@@ -92,7 +94,13 @@ def choice_of(files: Files, policy: Policy, untagged: Untagged) -> Callable[[set
             for name, rule in rules.items()
             if (default if rule.delete_referrers is None else rule.delete_referrers)
         )
-        registry = Collection(files, Choice(referrers_go=referrers), min_age=MIN_AGE)
+        vetoed = frozenset(
+            (link.repository, link.tag)
+            for link in take_apart(files).tags
+            if link.repository in rules
+            and any(re.search(pattern, link.tag) for pattern in rules[link.repository].never_delete)
+        )
+        registry = Collection(files, Choice(referrers_go=referrers, vetoed=vetoed), min_age=MIN_AGE)
         dangling = {
             (link.repository, link.tag)
             for link in registry.books.tags
@@ -106,6 +114,7 @@ def choice_of(files: Files, policy: Policy, untagged: Untagged) -> Callable[[set
                 if (default if rule.delete_untagged is None else rule.delete_untagged)
             ),
             referrers_go=referrers,
+            vetoed=vetoed,
         )
 
     return choose

@@ -19,8 +19,9 @@ from regsweep.plan.options import Options, Untagged
 from regsweep.plan.summary import Repository
 from regsweep.registry import layout
 from regsweep.registry.layout import Kind
+from regsweep.retention.names import parse_name
 from regsweep.retention.policy import Policy, parse_policy
-from regsweep.retention.removal import Removal, parse_name
+from regsweep.retention.removal import Removal
 from tests.trees import blob_key, slashed
 from tests.unit.memory import SILENT, MemoryStore, Thing
 

@@ -385,12 +385,22 @@ def test_a_young_tag_is_enough_to_let_all_others_go(shelf: Shelf) -> None:
     assert (found.tags, found.findings) == (app("v1"), ())
 
 
+def test_what_is_never_to_be_deleted_stays_also_where_it_is_not_judged(shelf: Shelf) -> None:
+    shelf.fill("app:v1")
+    shelf.tag("app:dangling", GONE, ago=40 * DAY)
+    signature = shelf.push(image(b"signature"), f"app:{signature_tag(image(b'elsewhere'))}")
+    rules = "- {repositories: ['**'], neverDelete: [ing, '[.]sig$'], deleteUntagged: true, deleteReferrers: true}"
+    found = by_rules(shelf, rules, untagged=DELETE)
+    assert (found.tags, found.revisions) == (set(), set())
+    assert signature not in found.blobs
+
+
 def test_tags_that_lead_nowhere_are_neither_judged_nor_counted(shelf: Shelf) -> None:
     shelf.fill("app:v1", ago=50 * DAY)
     shelf.tag("app:dangling", GONE, ago=40 * DAY)
     missing = shelf.push(image(b"missing"), "app:missing", ago=40 * DAY)
     del shelf.store.things[blob_key(missing)]
-    found = by_rules(shelf, "- {repositories: ['**'], keepTags: [{mostRecentlyPushedCount: 1}], neverDelete: [ing]}")
+    found = by_rules(shelf, "- {repositories: ['**'], keepTags: [{mostRecentlyPushedCount: 1}]}")
     assert {(one.tag, one.reason) for one in found.of(Kind.TAG)} == {
         ("dangling", Reason.NO_REVISION),
         ("missing", Reason.NO_MANIFEST),

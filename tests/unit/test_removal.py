@@ -12,7 +12,7 @@ from regsweep.plan.kinds import DIRECTORY, Reason
 from regsweep.plan.options import Options, Untagged
 from regsweep.registry.digest import Digest
 from regsweep.registry.layout import Kind
-from regsweep.retention.removal import Name, parse_name
+from regsweep.retention.names import Name, parse_name
 from regsweep.storage.ports import Outcome, Target
 from tests.trees import blob_key
 from tests.unit.executor_scene import Scene
@@ -308,16 +308,22 @@ def test_a_digest_that_is_there_as_a_layer_alone_is_no_revision(shelf: Shelf) ->
         by_name(shelf, f"app@{ONE.blobs[1].digest}")
 
 
-@pytest.mark.parametrize("name", ["app:v1", "app", "app/sub", "**", f"app@{ONE.digest}", "app:nothing"])
+@pytest.mark.parametrize("name", ["app:v1", "app", "ap?", f"app@{ONE.digest}", "app:nothing"])
 def test_a_frozen_repository_is_refused(shelf: Shelf, name: str) -> None:
     shelf.push(ONE, "app:v1")
     shelf.fill("app/sub:v1", "other:v1")
     shelf.put(tag_key("app:damaged"), b"")
-    if name == "app/sub":
-        assert by_name(shelf, name).tags == {"app/sub:v1"}
-        return
-    with pytest.raises(RefusedError, match=r"^app: cannot be fully understood"):
+    with pytest.raises(RefusedError, match=r"^app: nothing is removed from it, .* the link is empty"):
         by_name(shelf, name)
+
+
+def test_a_glob_leaves_a_frozen_repository_alone_and_says_so(shelf: Shelf) -> None:
+    shelf.push(ONE, "app:v1")
+    shelf.fill("app/sub:v1", "other:v1")
+    shelf.put(tag_key("app:damaged"), b"")
+    found = by_name(shelf, "**")
+    assert found.tags == {"app/sub:v1", "other:v1"}
+    assert ("left-alone", "app", None) in found.findings
 
 
 def test_signatures_and_referrers_of_what_was_removed_go_only_with_untagged_delete(shelf: Shelf) -> None:

@@ -331,5 +331,7 @@ def test_the_header_says_what_it_was_made_from(tree: Tree, tmp_path: Path) -> No
         "allow": [],
         "policy": "",
         "removal": [],
+        "tags_matching": [],
+        "force": False,
         "collect": True,
     }

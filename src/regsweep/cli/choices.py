@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 from regsweep.cli import values
 from regsweep.errors import UsageError
 from regsweep.plan.options import Brake, Options, Untagged
-from regsweep.registry.layout import printable
+from regsweep.registry.layout import BASE, printable
 from regsweep.storage.ports import Access
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ def source(
 
     access = Access(cross_mounts=cross_mounts, concurrency=concurrency, rate=rate)
     return Source(store=store, config=config, access=access)
+
+
+def is_store(text: str) -> bool:
+    """Whether something that was given with --config is a storage all the same, and no name."""
+    return "://" in text or Path(text, BASE).is_dir()
 
 
 def places(  # noqa: PLR0913 - one parameter for each option
@@ -67,8 +72,9 @@ def removal(names: list[str], patterns: list[str], *, force: bool) -> "Removal":
     Raises:
         UsageError: a name or a pattern is none.
     """
+    from regsweep.retention.names import parse_name  # noqa: PLC0415 - as above
     from regsweep.retention.policy import check_pattern  # noqa: PLC0415 - see main.py
-    from regsweep.retention.removal import Removal, parse_name  # noqa: PLC0415 - as above
+    from regsweep.retention.removal import Removal  # noqa: PLC0415 - as above
 
     if not names:
         raise UsageError("nothing was named that is to be removed", hint="write REPO, REPO:TAG or REPO@DIGEST")
@@ -152,8 +158,13 @@ def options(  # noqa: PLR0913 - one parameter for each option
     """
     if delete_untagged and untagged is Untagged.KEEP:
         raise UsageError("-m and --untagged keep contradict each other", hint="give one of them")
-    if versions and not collect:
-        raise UsageError("--versions and --no-collect contradict each other", hint="give one of them")
+    for option, given in (
+        ("--versions", versions),
+        ("--uploads", uploads),
+        ("-m", delete_untagged or untagged is Untagged.DELETE),
+    ):
+        if given and not collect:
+            raise UsageError(f"{option} and --no-collect contradict each other", hint="give one of them")
     return Options(
         untagged=Untagged.DELETE if delete_untagged else untagged or Untagged.KEEP,
         min_age=values.age(min_age, "--min-age"),

@@ -183,7 +183,9 @@ def rm_command(  # noqa: PLR0913 - one parameter for each option
     """Remove repositories, tags and manifests by name, and what nothing else needs: plan, show, ask, then apply."""
     from regsweep.cli.applying import Guard  # noqa: PLC0415 - see main.py
 
-    store, *rest = names if config is None else (None, *names)
+    store = names[0] if config is None else None
+    if config and choices.is_store(names[0]):
+        raise UsageError("STORE and --config were both given", hint="name the storage in one way")
     chosen = choices.options(
         untagged,
         delete_untagged,
@@ -194,7 +196,7 @@ def rm_command(  # noqa: PLR0913 - one parameter for each option
         uploads=uploads,
         versions=versions,
         allow=allow,
-        removal=choices.removal([name for name in rest if name], tags_matching or [], force=force),
+        removal=choices.removal(names if config else names[1:], tags_matching or [], force=force),
         collect=not no_collect,
     )
     _Run(

@@ -24,7 +24,7 @@ from regsweep.report.listing import VERSION, Listing, as_json
 from regsweep.report.listing_csv import as_csv
 from regsweep.report.listing_text import as_text
 from regsweep.report.wanted import Wanted, choose_below, choose_images, choose_repositories, to_read
-from regsweep.retention.removal import parse_name
+from regsweep.retention.names import parse_name
 from regsweep.storage.ports import Scope, Store
 
 _CLOSE: Final = 3

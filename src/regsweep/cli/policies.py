@@ -48,7 +48,7 @@ def explain_command(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Say of one tag whether a policy keeps it, and which rule decides. Deletes nothing."""
     from regsweep.cli import progress, trying  # noqa: PLC0415 - see main.py
-    from regsweep.retention.removal import parse_name  # noqa: PLC0415 - as above
+    from regsweep.retention.names import parse_name  # noqa: PLC0415 - as above
 
     store, *names = subject if config is None else (None, *subject)
     if len(names) != 1 or not names[0]:

@@ -16,8 +16,8 @@ from regsweep.report.text import REASONS, rules_table
 from regsweep.retention.conditions import reasons
 from regsweep.retention.globs import as_regex
 from regsweep.retention.judge import LAST, YOUNG
+from regsweep.retention.names import Name
 from regsweep.retention.policy import Policy
-from regsweep.retention.removal import Name
 
 _NAMED: Final = 5
 """Repositories that one warning names at most."""

@@ -149,7 +149,9 @@ def _weigh(inventory: Inventory) -> None:
     inventory.execute(
         """
         CREATE OR REPLACE TABLE image_sizes AS
-        SELECT repository, image_parts.digest, sum(coalesce(blobs.bytes, weighed.bytes, claimed, 0))::BIGINT AS bytes
+        SELECT repository, image_parts.digest,
+            -- What people claim of their layers may be more than any number holds.
+            least(sum(coalesce(blobs.bytes, weighed.bytes, claimed, 0)), 9223372036854775807)::BIGINT AS bytes
         FROM image_parts
         LEFT JOIN blobs ON blobs.digest = part
         LEFT JOIN weighed ON weighed.digest = part

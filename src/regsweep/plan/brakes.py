@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from regsweep.errors import RefusedError
 from regsweep.plan.kinds import VERSION, Reason
-from regsweep.plan.options import Brake, Options, Untagged
+from regsweep.plan.options import Brake, Options
 from regsweep.plan.summary import Amount, Totals
 from regsweep.registry.layout import DATABASE_IN_USE, SCHEDULER_STATE, Kind
 from regsweep.storage.ports import Reads
@@ -54,20 +54,8 @@ def check_plan(totals: Totals, options: Options) -> None:
     lost = totals.reasons.get(VERSION, {}).get(Reason.DELETED, nothing).count
     blobs = totals.before[Kind.BLOB].count + lost
     condemned = totals.condemned.get(Kind.BLOB, nothing).count + lost
-    revisions, tags = totals.before[Kind.REVISION].count, totals.before[Kind.TAG].count
-    if options.untagged is Untagged.DELETE and revisions and Brake.NO_TAGS not in options.allow:
-        if not tags:
-            raise _refused(
-                Brake.NO_TAGS,
-                f"the storage has {revisions:,} revisions and not one tag: with --untagged delete all of them would "
-                "go. Harbor, for one, keeps its tags elsewhere",
-            )
-        if totals.condemned.get(Kind.TAG, nothing).count == tags:
-            raise _refused(
-                Brake.NO_TAGS,
-                f"all {tags:,} tags would go, for what they lead to is not here or is for images that are not here, "
-                "and with --untagged delete everything goes with them",
-            )
+    if Brake.NO_TAGS not in options.allow:
+        _check_tags(totals, options)
     going = any(kind in totals.condemned for kind in (Kind.TAG, Kind.REVISION, Kind.LAYER_LINK, Kind.BLOB, VERSION))
     if going and not totals.reachable_blobs and Brake.NOTHING_KEPT not in options.allow:
         # Not one in use may as well mean that `blobs/` is not mounted.
@@ -81,6 +69,28 @@ def check_plan(totals: Totals, options: Options) -> None:
             f"{condemned:,} of {blobs:,} blobs would be deleted, more than --max-delete {options.max_delete * 100:g}%",
             hint="if the report shows what you expect, add --max-delete 100%",
         )
+
+
+def _check_tags(totals: Totals, options: Options) -> None:
+    """Refuse a plan that leaves no image with a tag."""
+    revisions, tags = totals.before[Kind.REVISION].count, totals.before[Kind.TAG].count
+    if options.lets_untagged_go and revisions and not tags:
+        raise _refused(
+            Brake.NO_TAGS,
+            f"the storage has {revisions:,} revisions and not one tag: where untagged ones are to go, all of them "
+            "would. Harbor, for one, keeps its tags elsewhere",
+        )
+    reasons = totals.reasons.get(Kind.TAG, {})
+    chosen = sum(reasons[reason].count for reason in (Reason.RULE, Reason.REMOVED) if reason in reasons)
+    if tags and totals.condemned.get(Kind.TAG, Amount(count=0, bytes=0)).count == tags:
+        if chosen:
+            raise _refused(Brake.NO_TAGS, f"all {tags:,} tags would go, {chosen:,} of them by rule or by name")
+        if options.lets_untagged_go and revisions:
+            raise _refused(
+                Brake.NO_TAGS,
+                f"all {tags:,} tags would go, for what they lead to is not here or is for images that are not here, "
+                "and untagged revisions with them",
+            )
 
 
 def _check_missing(totals: Totals, options: Options) -> None:

@@ -81,7 +81,7 @@ def _tags(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -
             FROM tags SEMI JOIN (
                 FROM subject_tags ANTI JOIN reached ON reached.digest = subject_tags.subject
             ) USING (repository, tag) SEMI JOIN referrers_go USING (repository)
-        ) ANTI JOIN let_go USING (repository, tag)
+        ) ANTI JOIN let_go USING (repository, tag) ANTI JOIN vetoed USING (repository, tag)
         ANTI JOIN young_tags USING (repository, tag) ANTI JOIN frozen USING (repository)
         """,  # noqa: S608 - names of this package alone
         tag="tag",
@@ -130,6 +130,7 @@ def _revisions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         ANTI JOIN reached ON signatures.repository = reached.repository AND signatures.revision = reached.digest
         ANTI JOIN frozen ON signatures.repository = frozen.repository
         WHERE modified <= $cutoff OR (signatures.repository, revision) IN (FROM named)
+            OR signatures.repository IN (FROM gone)
         """,  # noqa: S608 - names of this package alone
         cutoff,
         revision="revision",
@@ -149,7 +150,8 @@ def _revisions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         LEFT JOIN banned USING (repository, digest)
         LEFT JOIN named USING (repository, digest)
         ANTI JOIN (
-            FROM tag_entries ANTI JOIN named USING (repository, digest) WHERE modified > $cutoff
+            FROM tag_entries ANTI JOIN named USING (repository, digest) ANTI JOIN let_go USING (repository, tag)
+            WHERE modified > $cutoff
         ) young USING (repository, digest)
         WHERE revision.modified <= $cutoff OR named.digest IS NOT NULL
         """,  # noqa: S608 - names of this package alone

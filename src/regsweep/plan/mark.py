@@ -91,7 +91,10 @@ def _mark_blobs(inventory: Inventory, cutoff: datetime) -> None:
         UNION SELECT digest FROM revisions WHERE modified > $cutoff
         UNION SELECT digest FROM tags WHERE modified > $cutoff
         UNION SELECT digest FROM tag_entries WHERE modified > $cutoff
-        UNION SELECT tags.digest FROM tags SEMI JOIN (FROM tag_entries WHERE modified > $cutoff) USING (repository, tag)
+        UNION SELECT tags.digest FROM tags ANTI JOIN let_go USING (repository, tag)
+            SEMI JOIN (FROM tag_entries WHERE modified > $cutoff) USING (repository, tag)
+        -- A tag that is to stay though nothing can be served through it.
+        UNION SELECT digest FROM tags SEMI JOIN vetoed USING (repository, tag)
         """,
         {"cutoff": cutoff},
     )

@@ -65,6 +65,12 @@ class Options:
     collect: bool = True
     """Whether what nothing needs is collected, or only what was named goes."""
 
+    @property
+    def lets_untagged_go(self) -> bool:
+        """Whether what no tag reaches goes anywhere."""
+        ruled = self.policy is not None and any(rule.delete_untagged for rule in self.policy.rules)
+        return ruled or self.untagged is Untagged.DELETE
+
     def document(self) -> dict[str, Value]:
         """The options as they stand in plans and reports: ages in seconds."""
         return {
@@ -78,6 +84,8 @@ class Options:
             "allow": sorted(self.allow),
             "policy": json.dumps(self.policy.document()) if self.policy else "",
             "removal": [str(name) for name in self.removal.names] if self.removal else [],
+            "tags_matching": list(self.removal.tags_matching) if self.removal else [],
+            "force": self.removal.force if self.removal else False,
             "collect": self.collect,
         }
 

@@ -12,7 +12,7 @@ _GOING: Final = "SELECT repository, digest FROM tags SEMI JOIN let_go USING (rep
 _BEREFT: Final = """
     SELECT repository, digest FROM subject_tags
     SEMI JOIN (FROM referrers_go ANTI JOIN untagged_goes USING (repository)) USING (repository)
-    ANTI JOIN servable ON servable.digest = subject_tags.subject
+    ANTI JOIN servable ON servable.digest = subject_tags.subject ANTI JOIN vetoed USING (repository, tag)
 """
 """What is about an image that went before, and was to go with it."""
 
@@ -25,12 +25,14 @@ def reach(inventory: Inventory, *, named: bool, cutoff: datetime) -> None:
     named it and so its age is no matter; `reached` what is kept. See choice.py for the tables that say what was chosen.
     """
     inventory.execute("CREATE TABLE lost (repository INTEGER, digest BLOB)")
-    going = _GOING if named else f"{_GOING} UNION ALL {_BEREFT}"
+    going = f"{_GOING} UNION ALL {'FROM banned' if named else _BEREFT}"
     chosen = bool(inventory.row(f"SELECT count(*) FROM ({going})")[0])  # noqa: S608 - words of this module alone
     if chosen:
         _connect(inventory)
         _lose(inventory, going)
-    inventory.execute(f"CREATE TABLE named AS FROM {'lost' if named else 'banned'} UNION FROM banned")
+    inventory.execute(f"CREATE TABLE named AS {f'{_GOING} UNION' if named else ''} FROM banned")
+    if named and chosen:
+        _name_children(inventory)
     _start(inventory, cutoff)
     if inventory.row("SELECT (SELECT count(*) FROM reached) < (SELECT count(*) FROM servable)")[0]:
         if not chosen:
@@ -47,7 +49,9 @@ def _start(inventory: Inventory, cutoff: datetime) -> None:
         WITH referrers AS (SELECT DISTINCT manifest AS digest FROM manifest_references WHERE role = {_SUBJECT})
         SELECT repository, digest FROM servable SEMI JOIN (
             SELECT repository, digest FROM tags ANTI JOIN let_go USING (repository, tag)
-            ANTI JOIN (FROM subject_tags SEMI JOIN referrers_go USING (repository)) USING (repository, tag)
+            ANTI JOIN (
+                FROM subject_tags SEMI JOIN referrers_go USING (repository) ANTI JOIN vetoed USING (repository, tag)
+            ) USING (repository, tag)
             UNION ALL
             SELECT repository, digest FROM revisions ANTI JOIN lost USING (repository, digest)
             ANTI JOIN untagged_goes USING (repository) ANTI JOIN referrers USING (digest)
@@ -87,6 +91,28 @@ def _lose(inventory: Inventory, going: str) -> None:
         """  # noqa: S608 - words of this module alone
     )
     _follow(inventory, "lost", edges, banned=True)
+
+
+def _name_children(inventory: Inventory) -> None:
+    """Extend `named` by the children of what it has that were pushed with it, for an index is pushed after them.
+
+    A child whose link is younger than its index's was pushed again since, on its own, and keeps its protection by age.
+    """
+    inventory.execute("CREATE TABLE frontier AS FROM named")
+    while inventory.row("SELECT count(*) FROM frontier")[0]:
+        inventory.execute(
+            """
+            CREATE OR REPLACE TABLE frontier AS
+            SELECT DISTINCT edges.repository, edges.target AS digest FROM (FROM edges WHERE NOT subject) edges
+            JOIN frontier ON edges.repository = frontier.repository AND edges.source = frontier.digest
+            JOIN revisions parent ON parent.repository = edges.repository AND parent.digest = edges.source
+            JOIN revisions child ON child.repository = edges.repository AND child.digest = edges.target
+            ANTI JOIN named ON named.repository = edges.repository AND named.digest = edges.target
+            WHERE child.modified <= parent.modified
+            """
+        )
+        inventory.execute("INSERT INTO named FROM frontier")
+    inventory.execute("DROP TABLE frontier")
 
 
 def _connect(inventory: Inventory) -> None:

@@ -284,7 +284,7 @@ def findings(inventory: Inventory) -> Iterator[Finding]:
         UNION ALL
         SELECT code, NULL, NULL, text, 1 FROM remarks
         UNION ALL
-        SELECT code, name, name || ':' || tag, message, 1
+        SELECT code, name, CASE WHEN tag IS NULL THEN NULL ELSE name || ':' || tag END, message, 1
         FROM notes JOIN repositories ON repositories.id = notes.repository
         ORDER BY ALL
         """  # noqa: S608 - names of this package alone

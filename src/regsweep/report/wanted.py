@@ -5,14 +5,13 @@ The tables that this makes in the inventory: `chosen` (repositories), `untagged`
 """
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import cast
 
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.images import find_images
 from regsweep.retention.globs import as_regex
-from regsweep.retention.removal import Name
+from regsweep.retention.names import Name
 
-_GLOB: Final = frozenset("*?[{")
 """Characters that make a glob of a repository's name."""
 
 
@@ -39,7 +38,7 @@ class Wanted:
     @property
     def exact(self) -> str | None:
         """The one repository that is asked for by its name."""
-        return self.name.repository if self.name and _GLOB.isdisjoint(self.name.repository) else None
+        return self.name.repository if self.name and not self.name.several else None
 
 
 def choose_repositories(inventory: Inventory, wanted: Wanted) -> int:

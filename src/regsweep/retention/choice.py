@@ -6,6 +6,7 @@ from regsweep.inventory.database import Inventory
 
 _TABLES: Final = {
     "let_go": "repository INTEGER, tag VARCHAR",
+    "vetoed": "repository INTEGER, tag VARCHAR",
     "banned": "repository INTEGER, digest BLOB",
     "gone": "repository INTEGER",
     "untagged_goes": "repository INTEGER",
@@ -18,6 +19,7 @@ def choose_nothing(inventory: Inventory) -> None:
     """Make the tables that tell what was chosen, empty.
 
     - `let_go`: tags that go. None of them is in a frozen repository.
+    - `vetoed`: tags that stay, whatever else is said.
     - `banned`: manifests that go, whatever else would keep them; all tags that stand at one are let go.
     - `gone`: repositories of which everything goes; all that they have is let go and banned.
     - `untagged_goes`: repositories in which manifests go that no tag reaches.

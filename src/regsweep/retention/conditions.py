@@ -18,19 +18,19 @@ def reasons(rule: Rule, now: datetime) -> Iterator[Condition]:
     """Each thing that keeps tags of a rule's repositories, by its place; `$number` is the rule's."""
     all_of_them = "FROM candidates WHERE rule = $number"
     if rule.never_delete:
-        matches, patterns = _matching(rule.never_delete, "pattern")
+        matches, patterns = matching(rule.never_delete, "pattern")
         yield "neverDelete", f"{all_of_them} AND {matches}", patterns
     if rule.keep_tags is None:
         yield "the rule has no keepTags", all_of_them, {}
     for place, keep in enumerate(rule.keep_tags or ()):
-        matches, patterns = _matching(keep.patterns, "pattern")
-        excluded, others = _matching(keep.not_patterns, "other")
+        matches, patterns = matching(keep.patterns, "pattern")
+        excluded, others = matching(keep.not_patterns, "other")
         tags = f"{all_of_them} AND {matches} AND NOT {excluded}"
         for why, found, parameters in _conditions(keep, tags, now):
             yield f"keepTags[{place}]: {why}", found, {**patterns, **others, **parameters}
 
 
-def _matching(patterns: tuple[str, ...], word: str) -> tuple[str, dict[str, object]]:
+def matching(patterns: tuple[str, ...], word: str) -> tuple[str, dict[str, object]]:
     """The condition that one of some patterns is found in a tag, and its parameters, whose names begin with a word."""
     named: dict[str, object] = {f"{word}{place}": pattern for place, pattern in enumerate(patterns)}
     return f"({' OR '.join(f'regexp_matches(tag, ${name})' for name in named) or 'false'})", named

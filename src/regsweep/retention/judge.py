@@ -13,7 +13,7 @@ from regsweep.inventory.progress import Progress
 from regsweep.inventory.workers import Workers
 from regsweep.retention import versions
 from regsweep.retention.ages import before
-from regsweep.retention.conditions import reasons
+from regsweep.retention.conditions import matching, reasons
 from regsweep.retention.globs import as_regex
 from regsweep.retention.policy import Policy
 
@@ -156,6 +156,16 @@ def _conclude(inventory: Inventory, policy: Policy, *, untagged: bool) -> None:
     inventory.execute("INSERT INTO let_go SELECT DISTINCT repository, tag FROM verdicts WHERE NOT kept")
     for number, rule in enumerate(policy.rules, 1):
         at = {"number": number}
+        if rule.never_delete:
+            # Of all tags, those too that are not judged.
+            matches, patterns = matching(rule.never_delete, "pattern")
+            inventory.execute(
+                f"""
+                INSERT INTO vetoed SELECT DISTINCT repository, tag FROM tags
+                SEMI JOIN (FROM ruled WHERE rule = $number) USING (repository) WHERE {matches}
+                """,  # noqa: S608 - words of this package
+                {**at, **patterns},
+            )
         for table, said in (("untagged_goes", rule.delete_untagged), ("referrers_go", rule.delete_referrers)):
             if untagged if said is None else said:
                 inventory.execute(f"INSERT INTO {table} SELECT repository FROM ruled WHERE rule = $number", at)  # noqa: S608 - as above

@@ -1,37 +1,19 @@
 """Remove by name: repositories, tags and manifests that a user lists."""
 
 import difflib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from regsweep.errors import MalformedError, RefusedError, UsageError
+from regsweep.errors import RefusedError, UsageError
 from regsweep.inventory.database import Inventory
 from regsweep.registry import layout
 from regsweep.registry.digest import Digest
 from regsweep.registry.manifest import Role
 from regsweep.retention.globs import as_regex
+from regsweep.retention.names import Name
 
-_GLOB: Final = frozenset("*?[{")
 _LISTED: Final = 5
 """Names that one message lists at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Name:
-    """What a user names: `REPO`, `REPO:TAG` or `REPO@DIGEST`; `REPO` may be a glob for several."""
-
-    repository: str
-    tag: str = ""
-    digest: Digest | None = None
-
-    def __str__(self) -> str:
-        return self.repository + (f":{self.tag}" if self.tag else f"@{self.digest}" if self.digest else "")
-
-    @property
-    def whole(self) -> bool:
-        """Whether it names a repository itself."""
-        return not self.tag and self.digest is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,36 +27,6 @@ class Removal:
     """Whether manifests go that an index needs which stays."""
 
 
-def parse_name(text: str) -> Name:
-    """Read a name as a user types it.
-
-    Raises:
-        UsageError: no registry has such a name.
-    """
-    repository, at, digits = text.partition("@")
-    tag = ""
-    if not at:
-        repository, colon, tag = text.partition(":")
-        if colon and not layout.is_tag(tag):
-            raise _no_name(text)
-    try:
-        digest = Digest.parse(digits) if at else None
-    except MalformedError as error:
-        raise UsageError(
-            f"{layout.printable(text)}: {error.detail}", hint="write REPO@sha256:<64 hex digits>"
-        ) from None
-    if not (layout.is_repository(repository) or not _GLOB.isdisjoint(repository)):
-        raise _no_name(text)
-    return Name(repository=repository, tag=tag, digest=digest)
-
-
-def _no_name(text: str) -> UsageError:
-    return UsageError(
-        f"{layout.printable(text)}: is no name that a registry takes",
-        hint="write REPO, REPO:TAG or REPO@DIGEST, without the registry's host",
-    )
-
-
 def remove(inventory: Inventory, removal: Removal) -> None:
     """Choose what was named; see choice.py for the tables that this fills.
 
@@ -84,13 +36,13 @@ def remove(inventory: Inventory, removal: Removal) -> None:
     """
     missing: list[str] = []
     found = 0
+    frozen = _frozen(inventory)
     for name in removal.names:
-        repositories = list(_repositories(inventory, name.repository))
+        repositories = _repositories(inventory, name)
         if not repositories:
             missing.append(f"{name.repository} (no such repository{_suggestion(inventory, name.repository)})")
             continue
-        _check_frozen(inventory, repositories)
-        at = {"repositories": [number for number, _ in repositories]}
+        at = {"repositories": _without_frozen(inventory, name, repositories, frozen)}
         if name.tag:
             if not _let_go(inventory, "tag = $tag", {**at, "tag": name.tag}):
                 missing.append(f"{name} (no such tag)")
@@ -123,7 +75,8 @@ def check_needed(inventory: Inventory, removal: Removal) -> None:
         f"""
         SELECT name, lower(hex(banned.digest)), lower(hex(reference.manifest)),
             (SELECT string_agg(tag, ', ' ORDER BY tag) FROM tags
-                WHERE tags.repository = banned.repository AND tags.digest = reference.manifest)
+                WHERE tags.repository = banned.repository AND tags.digest = reference.manifest
+                    AND (tags.repository, tag) NOT IN (FROM let_go))
         FROM banned ANTI JOIN gone USING (repository)
         JOIN manifest_references reference ON reference.digest = banned.digest
             AND reference.role IN ({int(Role.CHILD)}, {int(Role.OTHER)})
@@ -139,14 +92,13 @@ def check_needed(inventory: Inventory, removal: Removal) -> None:
         )
 
 
-def _repositories(inventory: Inventory, name: str) -> Iterator[tuple[int, str]]:
+def _repositories(inventory: Inventory, name: Name) -> dict[int, str]:
     query = "SELECT id, name FROM repositories WHERE "
-    if _GLOB.isdisjoint(name):
-        rows = inventory.rows(query + "name = $name", {"name": name})
+    if name.several:
+        rows = inventory.rows(query + "regexp_full_match(name, $glob)", {"glob": as_regex(name.repository)})
     else:
-        rows = inventory.rows(query + "regexp_full_match(name, $glob)", {"glob": as_regex(name)})
-    for number, found in rows:
-        yield int(str(number)), str(found)
+        rows = inventory.rows(query + "name = $name", {"name": name.repository})
+    return {int(str(number)): str(found) for number, found in rows}
 
 
 def _suggestion(inventory: Inventory, name: str) -> str:
@@ -155,14 +107,35 @@ def _suggestion(inventory: Inventory, name: str) -> str:
     return f"; there is {close[0]}" if close else ""
 
 
-def _check_frozen(inventory: Inventory, repositories: list[tuple[int, str]]) -> None:
-    frozen = {number for (number,) in inventory.rows("SELECT repository FROM frozen")}
-    for number, name in repositories:
-        if number in frozen:
+def _frozen(inventory: Inventory) -> dict[int, str]:
+    """Why each frozen repository is so, as far as one key tells."""
+    return {
+        int(str(number)): str(problem or "one of its manifests is damaged")
+        for number, problem in inventory.rows(
+            "SELECT repository, any_value(problem) FROM frozen LEFT JOIN damage USING (repository) GROUP BY repository"
+        )
+    }
+
+
+def _without_frozen(
+    inventory: Inventory, name: Name, repositories: dict[int, str], frozen: dict[int, str]
+) -> list[int]:
+    """Leave out what cannot be fully understood, and say so; it is refused where it is named itself."""
+    left = [number for number in repositories if number not in frozen]
+    for number, found in repositories.items():
+        if number in left:
+            continue
+        if not name.several or not left:
             raise RefusedError(
-                f"{layout.printable(name)}: cannot be fully understood, so nothing is removed from it",
-                hint="regsweep plan says what is wrong with which of its keys",
+                f"{layout.printable(found)}: nothing is removed from it, for it is not certain what it holds: "
+                f"{frozen[number]}",
+                hint="regsweep plan says which of its keys that is about",
             )
+        inventory.execute(
+            "INSERT INTO notes SELECT 'left-alone', $repository, NULL, $problem EXCEPT FROM notes",
+            {"repository": number, "problem": f"nothing is removed from it: {frozen[number]}"},
+        )
+    return left
 
 
 def _let_go(inventory: Inventory, which: str, parameters: dict[str, object]) -> int:
