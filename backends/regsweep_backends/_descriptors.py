@@ -1,11 +1,12 @@
 """Directory handles: every path is opened below one, no symbolic link is followed, no mount point crossed."""
 
 import errno
+import hashlib
 import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -276,6 +277,36 @@ class Handle:
             else:
                 results.append(content)
         return results
+
+    def hash(self, name: str, algorithm: str, buffer: bytearray) -> str | None:
+        """Hash all of a file, as much at a time as `buffer` holds; `None` where there is no such file.
+
+        What stands before the last component is not opened on its own, as in `read` and for the same reason.
+
+        Raises:
+            StorageError: it cannot be read, or is no regular file.
+        """
+        found, view, done = hashlib.new(algorithm, usedforsecurity=False), memoryview(buffer), 0
+        try:
+            descriptor = os.open(name, _FILE, dir_fd=self.fd)
+            try:
+                state = os.fstat(descriptor)
+                self._check_file(state.st_mode, state.st_dev, self.prefix + name)
+                if state.st_size > len(buffer):
+                    with suppress(OSError):
+                        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+                while count := os.readv(descriptor, [buffer]):
+                    found.update(view[:count])
+                    done += count
+                    if count < len(buffer) and done >= state.st_size:
+                        break
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise translate(error, key=self.prefix + name) from error
+        return found.hexdigest()
 
     def _stat_one(self, name: str) -> os.stat_result | None:
         try:

@@ -102,7 +102,7 @@ class Service:
             )
             with response:
                 status, body = response.status_code, bytearray()
-                most = limit if status == HTTPStatus.OK else None
+                most = limit if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT) else None
                 # An end before the announced one is an error, raised by the read that meets it.
                 for part in response.iter_content(_CHUNK):
                     body += part

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _OK: Final = 200
+_BEYOND: Final = frozenset({"InvalidRange", "416"})
+"""Codes that say that an object ends before."""
 _NOTHING: Final = sha256(b"").hexdigest()
 """The hash of a body, of which a GET has none."""
 _SIGNED: Final = re.compile(r"AWS4-HMAC-SHA256 Credential=[^,]+/[0-9]{8}/([^/,]+)/([^/,]+)/aws4_request, .*")
@@ -81,6 +84,34 @@ class Reader:
         """
         came = self._ask(path)
         return came if isinstance(came, Answer) else self._by_the_sdk(path, came)
+
+    def get_more(self, path: str, version: str, start: int, limit: int) -> Answer:
+        """Ask for a part of an object of a version; beyond its end for nothing, by the SDK.
+
+        Raises:
+            ClientError: the store gives none; a code for a condition that does not hold if the version is another.
+            BotoCoreError: the store did not answer, or not with this part.
+        """
+        bucket = self._bucket
+        condition: dict[str, Any] = {"IfMatch": version} if version else {}
+        try:
+            answer = self.client.get_object(
+                Bucket=bucket, Key=path, Range=f"bytes={start}-{start + limit - 1}", **condition
+            )
+        except exceptions.ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in _BEYOND:
+                raise
+            standing = self.client.head_object(Bucket=bucket, Key=path, **condition)
+            if standing["ContentLength"] != start:
+                raise
+            return Answer(StreamingBody(BytesIO(), 0), known=True, version=standing.get("ETag", ""), tries=0)
+        finally:
+            vars(self._here).clear()
+        about = answer["ResponseMetadata"]
+        if not str(about["HTTPHeaders"].get("content-range", "")).startswith(f"bytes {start}-"):
+            answer["Body"].close()
+            raise exceptions.ResponseStreamingError(error="the store gives no parts of objects")
+        return Answer(answer["Body"], known=True, version=answer.get("ETag", ""), tries=about.get("RetryAttempts", 0))
 
     def close(self) -> None:
         """Close the connections, of the client too."""

@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
+from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, IncompleteReadError
 
 from regsweep.errors import NotFoundError, UsageError
@@ -13,10 +14,10 @@ from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Reques
 from regsweep_backends import _azure_listing, _azure_unseen
 from regsweep_backends._azure_account import Account
 from regsweep_backends._azure_deleting import REQUEST, Deleter
-from regsweep_backends._azure_errors import ExistsError
+from regsweep_backends._azure_errors import ChangedError, ExistsError
 from regsweep_backends._azure_remarks import remarks
 from regsweep_backends._azure_service import Service
-from regsweep_backends._objects import ObjectStore, find_base, no_registry
+from regsweep_backends._objects import ObjectStore, find_base, no_registry, replaced
 from regsweep_backends._pages import Objects
 from regsweep_backends._parameters import Parameters
 
@@ -96,6 +97,15 @@ class AzureBucket:
         """See `Bucket.get`."""
         return self._service.asked(partial(self._read, path, limit), path, Request.READ)
 
+    def get_more(self, path: str, version: str, start: int, limit: int) -> bytes:
+        """See `Bucket.get_more`."""
+        try:
+            return self._service.asked(partial(self._read, path, limit, start, version), path, Request.READ)[0]
+        except ChangedError as error:
+            # What is not there is not of that version either.
+            self.get(path, 1)
+            raise replaced(path) from error
+
     def create(self, path: str, content: bytes) -> tuple[str, bool] | None:
         """See `Bucket.create`. The service always makes sure."""
         attempts = 0
@@ -144,18 +154,22 @@ class AzureBucket:
         """See `Bucket.close`."""
         self._service.close()
 
-    def _read(self, path: str, limit: int) -> tuple[bytes, str]:
+    def _read(self, path: str, limit: int, start: int = 0, version: str = "") -> tuple[bytes, str]:
+        """Read from `start` on, of a version if one is given."""
+        same: dict[str, Any] = {"etag": version, "match_condition": MatchConditions.IfNotModified} if version else {}
         answers: list[PipelineResponse[Any, Any]] = []
         try:
-            body = self._service.client.download_blob(path, offset=0, length=limit, raw_response_hook=answers.append)
+            body = self._service.client.download_blob(
+                path, offset=start, length=limit, raw_response_hook=answers.append, **same
+            )
             content = body.read(limit)
         except HttpResponseError as error:
             if error.status_code != _EMPTY:
                 raise
             # Of nothing there is no part, so there should be nothing.
             self.window.sent(Request.READ)
-            empty = self._service.client.get_blob_client(path).get_blob_properties()
-            if empty.size:
+            empty = self._service.client.get_blob_client(path).get_blob_properties(**same)
+            if empty.size != start:
                 raise IncompleteReadError("it changed while it was read") from error
             return b"", empty.etag
         finally:

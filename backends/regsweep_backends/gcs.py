@@ -17,7 +17,7 @@ from regsweep_backends import _gcs_listing, _gcs_policies
 from regsweep_backends._gcs_errors import no_bucket, refused
 from regsweep_backends._gcs_listing import GENERATION, Listed
 from regsweep_backends._gcs_service import Answer, Service
-from regsweep_backends._objects import ObjectStore, open_store
+from regsweep_backends._objects import ObjectStore, open_store, replaced
 from regsweep_backends._pages import Objects
 from regsweep_backends._parameters import Parameters
 
@@ -36,6 +36,12 @@ class _Created(msgspec.Struct):
     generation: str
 
 
+class _Standing(msgspec.Struct):
+    generation: str
+    size: str
+
+
+_decode_standing: Final = msgspec.json.Decoder(_Standing).decode
 _decode_created: Final = msgspec.json.Decoder(_Created).decode
 
 
@@ -106,6 +112,30 @@ class GcsBucket:
         if not answer.generation:
             raise StorageError(f"{path}: the answer does not tell its generation", key=path)
         return answer.body, answer.generation
+
+    def get_more(self, path: str, version: str, start: int, limit: int) -> bytes:
+        """See `Bucket.get_more`."""
+        query = {"alt": "media", "ifGenerationMatch": version}
+        headers = {"Accept-Encoding": "identity", "Range": f"bytes={start}-{start + limit - 1}"}
+        answer = self._service.ask(
+            "GET", self._at(path), query, kind=Request.READ, key=path, headers=headers, limit=limit
+        )
+        if answer.status == HTTPStatus.PRECONDITION_FAILED:
+            # What is not there is not of that generation either.
+            self.get(path, 1)
+            raise replaced(path)
+        if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            if self._standing(path) != _Standing(generation=version, size=str(start)):
+                raise replaced(path)
+            return b""
+        if answer.status == HTTPStatus.OK:
+            # Of what was stored compressed there are no parts; what does not know of parts gives all of it too.
+            raise StorageError(f"{path}: cannot be read in parts", key=path)
+        if answer.status != HTTPStatus.PARTIAL_CONTENT:
+            raise self._refused(answer, path)
+        if answer.generation != version:
+            raise replaced(path)
+        return answer.body
 
     def create(self, path: str, content: bytes) -> tuple[str, bool] | None:
         """See `Bucket.create`."""
@@ -260,6 +290,16 @@ class GcsBucket:
         except StorageError as error:
             return Outcome(Result.FAILED, error.message)
         return Outcome(Result.DELETED)
+
+    def _standing(self, path: str) -> _Standing:
+        query = {"fields": "generation,size"}
+        answer = self._service.ask("GET", self._at(path), query, kind=Request.READ, key=path)
+        if answer.status != HTTPStatus.OK:
+            raise self._refused(answer, path)
+        try:
+            return _decode_standing(answer.body)
+        except ValueError as error:
+            raise StorageError(f"{path}: what is told of it makes no sense: {error}", key=path) from error
 
     def _refused(self, answer: Answer, path: str) -> StorageError:
         """The error for an answer about one object; of a 404 that does not tell, it finds out what is not there."""

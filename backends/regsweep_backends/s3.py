@@ -1,6 +1,6 @@
 """The registry's tree in an S3 bucket, or in any store that speaks S3's protocol."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingErr
 from regsweep.errors import NotFoundError, StorageError
 from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Target, Unseen
 from regsweep_backends import _s3_listing, _s3_unseen
-from regsweep_backends._objects import ObjectStore, open_store
+from regsweep_backends._objects import ObjectStore, open_store, replaced
 from regsweep_backends._pages import Objects
 from regsweep_backends._parameters import Parameters
 from regsweep_backends._s3_client import ATTEMPTS, PAGE, endpoint_of, make_client, make_session
@@ -117,12 +117,24 @@ class S3Bucket:
 
     def get(self, path: str, limit: int) -> tuple[bytes, str]:
         """See `Bucket.get`."""
+        return self._got(path, limit, partial(self._reader.get, path))
+
+    def get_more(self, path: str, version: str, start: int, limit: int) -> bytes:
+        """See `Bucket.get_more`. What a store makes of conditions and ranges that it does not know, is looked at."""
+        content, standing = self._got(path, limit, partial(self._reader.get_more, path, version, start, limit))
+        if standing != version:
+            raise replaced(path)
+        return content
+
+    def _got(self, path: str, limit: int, ask: Callable[[], Answer]) -> tuple[bytes, str]:
         attempt = 0
         while True:
             attempt += 1
             try:
-                answer = self._reader.get(path)
+                answer = ask()
             except (ClientError, BotoCoreError) as error:
+                if code_of(error) in CHANGED:
+                    raise replaced(path) from error
                 raise translate(error, key=path, bucket=self._where) from error
             try:
                 content = _read(answer, limit)

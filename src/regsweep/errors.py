@@ -9,6 +9,7 @@ FAILED: Final = 1
 USAGE: Final = 2
 REFUSED: Final = 3
 STOPPED: Final = 4
+DAMAGED: Final = 5
 
 
 class RegsweepError(Exception):
@@ -51,6 +52,12 @@ class StoppedError(RegsweepError):
     """The run stopped early, between two batches; the same command resumes it."""
 
     exit_code = STOPPED
+
+
+class DamagedError(RegsweepError):
+    """The storage was looked through to its end, and something in it is damaged."""
+
+    exit_code = DAMAGED
 
 
 class MalformedError(RegsweepError):

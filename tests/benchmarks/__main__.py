@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import deleting, memory, objects, planning, rules, startup
+from tests.benchmarks import checking, deleting, memory, objects, page, planning, rules, startup
 
 _BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "startup": startup.startup,
@@ -18,6 +18,8 @@ _BENCHMARKS: dict[str, Callable[[Path], None]] = {
     "apply": deleting.against_rm,
     "memory": memory.run,
     "rules": rules.over_many_tags,
+    "check": checking.against_sha256sum,
+    "page": page.of_a_large_registry,
     "s3": objects.against_the_peer,
     "s3-listing": objects.listing,
     "s3-deleting": objects.deleting,

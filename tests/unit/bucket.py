@@ -7,7 +7,7 @@ from hashlib import md5
 from regsweep.errors import NotFoundError
 from regsweep.registry.layout import BASE
 from regsweep.storage.ports import Outcome, Page, Remark, Result, Target, Unseen
-from regsweep_backends._objects import ObjectStore
+from regsweep_backends._objects import ObjectStore, replaced
 from regsweep_backends._pages import Objects
 from regsweep_backends._window import Window
 
@@ -77,6 +77,13 @@ class MemoryBucket:
         if path not in self.things:
             raise NotFoundError(f"{path}: not found", key=path)
         return self.things[path][:limit], etag(self.things[path])
+
+    def get_more(self, path: str, version: str, start: int, limit: int) -> bytes:
+        """See `Bucket.get_more`."""
+        self.get(path, 1)
+        if etag(self.things[path]) != version:
+            raise replaced(path)
+        return self.things[path][start : start + limit]
 
     def create(self, path: str, content: bytes) -> tuple[str, bool] | None:
         """See `Bucket.create`."""

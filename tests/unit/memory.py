@@ -1,5 +1,6 @@
 """A store in memory, which notes what is asked of it, and plans made from it."""
 
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -147,6 +148,11 @@ class MemoryStore:
         for name in names:
             thing = self.things.get(prefix + name + suffix)
             yield thing.content[:limit] if thing else None
+
+    def hashes(self, prefix: str, names: Sequence[str], suffix: str, *, algorithm: str) -> Iterator[str | None]:
+        """See `Reads.hashes`."""
+        for content in self.read(prefix, names, suffix, limit=1 << 40):
+            yield None if content is None else hashlib.new(algorithm, content).hexdigest()
 
     def has(self, path: str) -> bool:
         """See `Reads.has`."""

@@ -14,6 +14,7 @@ import typer
 
 from regsweep.cli import options as o
 from regsweep.cli import values
+from regsweep.cli.check import check_command
 from regsweep.cli.deciding import plan_command, prune_command, rm_command
 from regsweep.cli.diff import diff_command
 from regsweep.cli.ls import ls_command
@@ -133,6 +134,7 @@ app.command("prune")(prune_command)
 app.command("rm")(rm_command)
 app.command("ls")(ls_command)
 app.command("report")(report_command)
+app.command("check")(check_command)
 app.command("diff")(diff_command)
 app.command("explain")(explain_command)
 app.add_typer(policy_app, name="policy")

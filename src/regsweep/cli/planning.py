@@ -21,6 +21,7 @@ from regsweep.plan import brakes, file, summary
 from regsweep.plan.cost import cost
 from regsweep.plan.make import decide
 from regsweep.plan.options import Options
+from regsweep.plan.picture import picture
 from regsweep.report.cells import repositories_csv
 from regsweep.report.document import Report, as_json, report
 from regsweep.report.text import as_text
@@ -79,11 +80,12 @@ def make_plan(
         inventory, totals = found.inventory, found.totals
         spent = cost(opened.store, inventory, totals, shards=found.shards, prices=places.prices)
         header = file.header(opened.store.url, options, inventory, totals, created=now, cost=spent)
+        drawn = picture(inventory, totals, now=now)
         refused = _refusal(totals, options)
         written = None
         if places.write and refused is None and (places.output or totals.condemned):
             written = output
-            file.write(written, inventory, header)
+            file.write(written, inventory, header, drawn)
         document = report(
             header,
             list(summary.repositories(inventory)),
@@ -91,6 +93,7 @@ def make_plan(
             plan=str(written) if written else None,
             refused=refused.message if refused else None,
             finished=datetime.now(UTC),
+            picture=drawn,
         )
     return document, refused
 

@@ -1,5 +1,6 @@
 """The command that tells: `report`, of a storage or of a plan that was made of one."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -8,7 +9,7 @@ import typer
 from regsweep.cli import choices
 from regsweep.cli import options as o
 from regsweep.cli.streams import message
-from regsweep.errors import UsageError
+from regsweep.errors import RegsweepError, UsageError
 
 if TYPE_CHECKING:
     # Whatever a command needs beyond its options is imported when it runs; see main.py.
@@ -23,6 +24,16 @@ Reported = Annotated[
         metavar="STORE|PLAN",
         show_default=False,
         help="The storage, as for plan, or a file that regsweep plan wrote, which is told again without a scan.",
+    ),
+]
+
+Html = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        metavar="FILE",
+        show_default=False,
+        help="Write the report as a page into this file, to be opened in a browser or sent, and nothing else.",
     ),
 ]
 
@@ -47,14 +58,17 @@ def report_command(  # noqa: PLR0913 - one parameter for each option
     concurrency: o.Concurrency = None,
     rate: o.Rate = None,
     cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
+    html: Html = None,
     form: o.FormatOption = o.Format.TEXT,
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
 ) -> None:
     """Tell what a storage holds and a plan would free, or what a plan says. Writes no plan, deletes nothing."""
     from regsweep.cli import planning, progress, sources  # noqa: PLC0415 - see main.py
 
+    if html:
+        _check_place(html, form)
     if store and (told := _of_plan(Path(store))):
-        planning.show(told, form)
+        _show(told, form, html)
         return
     chosen = choices.options(
         untagged,
@@ -72,7 +86,7 @@ def report_command(  # noqa: PLR0913 - one parameter for each option
         choices.places(None, inventory, memory, cache, no_cache=no_cache, prices=prices, write=False),
         progress.progress(quiet=quiet),
     )
-    planning.show(told, form)
+    _show(told, form, html)
     if refused:
         message(f"note: a plan would be refused: {refused.message}", refused.hint)
 
@@ -96,4 +110,39 @@ def _of_plan(path: Path) -> "Report | None":
     from regsweep.report.document import report  # noqa: PLC0415 - as above
 
     plan = plans.read(path)
-    return report(plan.header, plan.repositories, plan.findings, plan=str(path))
+    return report(plan.header, plan.repositories, plan.findings, plan=str(path), picture=plan.picture())
+
+
+def _check_place(html: Path, form: o.Format) -> None:
+    """See that a page can be written, before the work of making it.
+
+    Raises:
+        UsageError: it cannot, or something else is wanted as well.
+    """
+    if form is not o.Format.TEXT:
+        raise UsageError("--html and --format contradict each other", hint="give one of them")
+    if html.is_dir() or not os.access(html.parent, os.W_OK | os.X_OK):
+        raise UsageError(f"{html}: no page can be written there", hint="name a file in a directory that you can write")
+
+
+def _show(report: "Report", form: o.Format, html: Path | None) -> None:
+    """Write a report to standard output or, as a page, to a file, where it stands whole or not at all.
+
+    Raises:
+        RegsweepError: the page cannot be made or written.
+    """
+    if html is None:
+        from regsweep.cli import planning  # noqa: PLC0415 - see main.py
+
+        planning.show(report, form)
+        return
+    from regsweep.report.html import as_html  # noqa: PLC0415 - see main.py
+
+    page = as_html(report)
+    partial = html.with_name(f".{html.name}.partial")
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(html)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RegsweepError(f"{html}: the page cannot be written: {error.strerror}") from error

@@ -18,6 +18,7 @@ from regsweep.plan.by_rule import RuleSummary, by_rule
 from regsweep.plan.cost import Cost
 from regsweep.plan.kinds import DIRECTORY, ORDER, UNSEEN
 from regsweep.plan.options import Options, Value
+from regsweep.plan.picture import Picture
 from regsweep.plan.summary import Blob, Finding, Repository, Totals
 from regsweep.registry import layout
 from regsweep.registry.layout import Kind
@@ -61,6 +62,12 @@ class FindingLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="record",
     finding: Finding
 
 
+class PictureLine(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="picture"):
+    """One at most, after the findings: what the page shows beyond what stands above. Only pages need it."""
+
+    picture: Picture
+
+
 class Deletion(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="delete"):
     """One for each key that goes, in the order of deletion."""
 
@@ -86,6 +93,9 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="en
 
 
 _Line = Header | RepositoryLine | FindingLine | Deletion | End
+_DELETION: Final = b'{"record":"delete"'
+_PICTURE: Final = b'{"record":"picture"'
+"""How the line begins that is passed over unless it is asked for, for it is long."""
 
 # Every text in it but the version was built by the layout grammar, none of whose characters needs escaping in JSON.
 _DELETIONS: Final = """
@@ -117,7 +127,7 @@ def check_place(path: Path) -> None:
         )
 
 
-def write(path: Path, inventory: Inventory, header: Header) -> None:
+def write(path: Path, inventory: Inventory, header: Header, picture: Picture | None = None) -> None:
     """Write a plan; it stands at `path` whole or not at all.
 
     Raises:
@@ -126,7 +136,7 @@ def write(path: Path, inventory: Inventory, header: Header) -> None:
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
-            _write(file, inventory, header)
+            _write(file, inventory, header, picture)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -138,7 +148,7 @@ def write(path: Path, inventory: Inventory, header: Header) -> None:
         raise
 
 
-def _write(file: BinaryIO, inventory: Inventory, header: Header) -> None:
+def _write(file: BinaryIO, inventory: Inventory, header: Header, picture: Picture | None) -> None:
     checksum = hashlib.sha256()
 
     def put(content: bytes) -> None:
@@ -151,6 +161,8 @@ def _write(file: BinaryIO, inventory: Inventory, header: Header) -> None:
         put(encode(RepositoryLine(repository=repository)) + b"\n")
     for finding in summary.findings(inventory):
         put(encode(FindingLine(finding=finding)) + b"\n")
+    if picture:
+        put(encode(PictureLine(picture=picture)) + b"\n")
     deletions = 0
     # What is not a blob keeps its order: a link is as large as another.
     order = f"CASE WHEN kind = '{Kind.BLOB}' THEN -bytes END, " if header.options.get("largest_first") else ""
@@ -185,6 +197,22 @@ class Plan:
             UsageError: the file was changed meanwhile.
         """
         return _deletions(self.path, self.descriptor, self.length)
+
+    def picture(self) -> Picture | None:
+        """Read what the page shows, if the plan has it.
+
+        Raises:
+            UsageError: the file was changed meanwhile.
+        """
+        for line in _lines(self.descriptor):
+            if line.startswith(_PICTURE):
+                try:
+                    return msgspec.json.decode(line, type=PictureLine).picture
+                except UNREADABLE as error:
+                    raise _changed(self.path) from error
+            if line.startswith(_DELETION):
+                break
+        return None
 
 
 def read(path: Path) -> Plan:
@@ -305,6 +333,8 @@ def _described(file: BinaryIO) -> tuple[list[Repository], list[Finding]]:
     findings: list[Finding] = []
     decode = msgspec.json.Decoder(_Line).decode
     for line in file:
+        if line.startswith(_PICTURE):
+            continue
         match decode(line):
             case RepositoryLine(repository=repository):
                 repositories.append(repository)
@@ -319,7 +349,7 @@ def _deletions(path: Path, descriptor: int, expected: int) -> Iterator[Deletion]
     decode = msgspec.json.Decoder(Deletion).decode
     step = count = 0
     for line in _lines(descriptor):
-        if not line.startswith(b'{"record":"delete"'):
+        if not line.startswith(_DELETION):
             continue
         try:
             deletion = decode(line)

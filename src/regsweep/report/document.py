@@ -9,6 +9,7 @@ from regsweep.plan.by_rule import RuleSummary
 from regsweep.plan.cost import Cost
 from regsweep.plan.file import Header
 from regsweep.plan.options import Value
+from regsweep.plan.picture import Picture
 from regsweep.plan.summary import Blob, Finding, Repository, Totals
 
 VERSION: Final = 1
@@ -36,6 +37,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, tag_field="format", tag=
     """The plan file, if one was written."""
     refused: str | None
     """Why no plan was written, if a brake stopped it."""
+    picture: Picture | None = None
+    """What the page shows besides; of a plan that has none, nothing. Its tags stand on the page alone."""
 
 
 def report(  # noqa: PLR0913 - a report has as many parts
@@ -46,6 +49,7 @@ def report(  # noqa: PLR0913 - a report has as many parts
     plan: str | None = None,
     refused: str | None = None,
     finished: datetime | None = None,
+    picture: Picture | None = None,
 ) -> Report:
     """Put a report together."""
     return Report(
@@ -63,9 +67,13 @@ def report(  # noqa: PLR0913 - a report has as many parts
         finished=finished,
         plan=plan,
         refused=refused,
+        picture=picture,
     )
 
 
 def as_json(document: Report) -> str:
     """Render as JSON, indented for people."""
+    if document.picture:
+        told = msgspec.structs.replace(document.picture, tagged=[])
+        document = msgspec.structs.replace(document, picture=told)
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()

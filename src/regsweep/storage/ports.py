@@ -133,10 +133,20 @@ class Lists(Protocol):
 
 
 class Reads(Protocol):
-    """A store whose small objects can be read."""
+    """A store whose small objects can be read, and whose large ones can be hashed."""
 
     def read(self, prefix: str, names: Sequence[str], suffix: str, *, limit: int) -> Iterator[bytes | None]:
         """Read at most `limit` bytes of each `prefix + name + suffix`, in order; `None` where there is no such key."""
+        ...
+
+    def hashes(self, prefix: str, names: Sequence[str], suffix: str, *, algorithm: str) -> Iterator[str | None]:
+        """Hash all of each `prefix + name + suffix`, in order, to hex digits; `None` where there is no such key.
+
+        However large they are, a few MiB of each that is under way are in memory.
+
+        Raises:
+            StorageError: one could not be read to its end, or was replaced meanwhile.
+        """
         ...
 
     def has(self, path: str) -> bool:
