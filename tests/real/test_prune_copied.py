@@ -61,7 +61,9 @@ class Pruned:
 def decisions(plan: Path) -> list[dict[str, object]]:
     """The records of a plan: no directories, which object stores do not have, no picture of times, no checksum."""
     records = (json.loads(line, object_hook=anywhere) for line in plan.read_text().splitlines())
-    return [record for record in records if record["record"] not in ("picture", "end") and record.get("kind") != "directory"]
+    return [
+        record for record in records if record["record"] not in ("picture", "end") and record.get("kind") != "directory"
+    ]
 
 
 def anywhere(fields: dict[str, object]) -> dict[str, object]:
