@@ -107,6 +107,21 @@ def blob_key(digest: str) -> str:
     return f"blobs/{algorithm}/{digits[:2]}/{digits}/data"
 
 
+def layer_key(name: str, digest: str) -> str:
+    """The key of a repository's link to a blob."""
+    return f"repositories/{name}/_layers/{slashed(digest)}/link"
+
+
+def revision_key(name: str, digest: str) -> str:
+    """The key of a repository's link to a manifest."""
+    return f"repositories/{name}/_manifests/revisions/{slashed(digest)}/link"
+
+
+def tag_key(name: str, tag: str) -> str:
+    """The key of what a tag stands at."""
+    return f"repositories/{name}/_manifests/tags/{tag}/current/link"
+
+
 def slashed(digest: str) -> str:
     """A digest as it stands in the paths of links."""
     return digest.replace(":", "/")

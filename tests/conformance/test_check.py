@@ -7,32 +7,20 @@ from typing import Final
 import pytest
 
 from fixtures.images import cache_index, image, index
-from regsweep.inventory.checks import Code, Finding, Totals, check, findings, totals
-from regsweep.inventory.checks_deep import hash_blobs, read_links
-from regsweep.inventory.database import create
-from regsweep.inventory.scan import begin, scan
-from regsweep.inventory.serving import serve
-from regsweep.inventory.workers import Workers
+from regsweep.inventory.checks import Code, Finding, Totals
 from regsweep.storage.ports import Store
 from tests.conformance.content import digest
 from tests.conformance.makers import FilesystemMaker, Maker
 from tests.conformance.test_plans import TREES
 from tests.trees import Tree, blob_key, slashed
-from tests.unit.memory import SILENT
+from tests.unit.check_scene import checked
 
 
 def found(store: Store, *, deep: bool) -> tuple[list[Finding], Totals]:
-    with Workers(store, 1) as workers, create(facts={}) as inventory:
-        scan(begin(store, workers), workers, inventory, SILENT)
-        if deep:
-            hash_blobs(inventory, workers, SILENT, lanes=store.lanes)
-        serve(inventory)
-        if deep:
-            read_links(inventory, workers, SILENT)
-        check(inventory, workers)
-        # A store that tells the hashes of its objects proves what links hold; there a plan knows it, and freezes.
-        proved = (Code.FROZEN, "elsewhere")
-        return [one for one in findings(inventory) if (one.code, one.repository) != proved], totals(inventory)
+    listed, counted = checked(store, deep=deep)
+    # A store that tells the hashes of its objects proves what links hold; there a plan knows it, and freezes.
+    proved = (Code.FROZEN, "elsewhere")
+    return [one for one in listed if (one.code, one.repository) != proved], counted
 
 
 def lacking(root: Path) -> Tree:

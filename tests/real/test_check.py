@@ -18,7 +18,7 @@ from fixtures.registry import Registry
 from fixtures.small import unpack
 from tests.command import regsweep
 from tests.real.books import session, split
-from tests.trees import BASE, blob_key, slashed
+from tests.trees import BASE, blob_key, layer_key, revision_key, tag_key
 
 pytestmark = pytest.mark.registry
 
@@ -101,18 +101,6 @@ def not_pulled(it: Pushed, into: Path) -> set[str]:
         }
 
 
-def revision(name: str, digest: str) -> str:
-    return f"repositories/{name}/_manifests/revisions/{slashed(digest)}/link"
-
-
-def link(name: str, blob: Blob) -> str:
-    return f"repositories/{name}/_layers/{slashed(blob.digest)}/link"
-
-
-def tag(name: str, tag: str) -> str:
-    return f"repositories/{name}/_manifests/tags/{tag}/current/link"
-
-
 def removed(key: str) -> Callable[[Path], None]:
     return lambda base: (base / key).unlink()
 
@@ -139,9 +127,9 @@ PLANTS: Final[dict[str, tuple[str, Callable[[Path], None], set[str]]]] = {
     ),
     "layer-cut": ("wrong-size", written(blob_key(LAYER.digest), LAYER.content[:-1]), OWN | {"else:one"}),
     "layer-flipped": ("wrong-content", written(blob_key(LAYER.digest), flipped(LAYER)), OWN | {"else:one"}),
-    "link-missing": ("missing-link", removed(link("app", LAYER)), OWN),
-    "link-empty": ("damaged-link", written(link("app", LAYER), b""), OWN),
-    "link-elsewhere": ("damaged-link", written(link("app", LAYER), SHARED.digest.encode()), OWN),
+    "link-missing": ("missing-link", removed(layer_key("app", LAYER.digest)), OWN),
+    "link-empty": ("damaged-link", written(layer_key("app", LAYER.digest), b""), OWN),
+    "link-elsewhere": ("damaged-link", written(layer_key("app", LAYER.digest), SHARED.digest.encode()), OWN),
     "manifest-missing": ("missing-manifest", removed(blob_key(ONE.digest)), OWN | {"else:one"}),
     "untagged-missing": ("missing-manifest", removed(blob_key(LOOSE.digest)), {f"app@{LOOSE.digest}"}),
     "child-missing": (
@@ -160,21 +148,21 @@ PLANTS: Final[dict[str, tuple[str, Callable[[Path], None], set[str]]]] = {
         removed(blob_key(INNER.digest)),
         {"nested:all", f"nested@{INNER.digest}", f"nested@{NESTED.children[0].digest}"},
     ),
-    "revision-missing": ("dangling-tag", removed(revision("app", OTHER.digest)), {"app:other"}),
-    "revision-empty": ("damaged-link", written(revision("app", OTHER.digest), b""), {"app:other"}),
+    "revision-missing": ("dangling-tag", removed(revision_key("app", OTHER.digest)), {"app:other"}),
+    "revision-empty": ("damaged-link", written(revision_key("app", OTHER.digest), b""), {"app:other"}),
     "revision-elsewhere": (
         "damaged-link",
-        written(revision("app", OTHER.digest), ONE.digest.encode()),
+        written(revision_key("app", OTHER.digest), ONE.digest.encode()),
         {"app:other"},
     ),
     "child-revision-empty": (
         "damaged-link",
-        written(revision("app", TWO.digest), b""),
+        written(revision_key("app", TWO.digest), b""),
         {"app:both", f"app@{TWO.digest}"},
     ),
-    "tag-empty": ("damaged-link", written(tag("app", "other"), b""), {"app:other"}),
-    "tag-missing": ("dangling-tag", removed(tag("app", "other")), {"app:other"}),
-    "tag-elsewhere": ("dangling-tag", written(tag("app", "other"), ABSENT.encode()), {"app:other"}),
+    "tag-empty": ("damaged-link", written(tag_key("app", "other"), b""), {"app:other"}),
+    "tag-missing": ("dangling-tag", removed(tag_key("app", "other")), {"app:other"}),
+    "tag-elsewhere": ("dangling-tag", written(tag_key("app", "other"), ABSENT.encode()), {"app:other"}),
 }
 DEEP: Final = {"layer-flipped", "link-elsewhere"}
 """What only a deep check finds."""
@@ -254,7 +242,7 @@ def test_a_push_mends_what_is_missing(plant: str, manifest: Manifest, name: str,
         ("layer-cut", blob_key(LAYER.digest), ONE),
         ("layer-flipped", blob_key(LAYER.digest), ONE),
         ("manifest-cut", blob_key(OTHER.digest), OTHER),
-        ("link-empty", link("app", LAYER), ONE),
+        ("link-empty", layer_key("app", LAYER.digest), ONE),
     ],
 )
 def test_what_is_ruined_a_push_mends_only_once_it_is_out_of_the_way(

@@ -10,7 +10,8 @@ from regsweep.inventory.database import create
 from regsweep.inventory.scan import begin, scan
 from regsweep.inventory.serving import serve
 from regsweep.inventory.workers import Workers
-from tests.trees import Tree, slashed
+from regsweep.storage.ports import Store
+from tests.trees import Tree
 from tests.unit.memory import SILENT, MemoryStore
 
 ONE: Final = image(b"base", b"one")
@@ -31,7 +32,7 @@ def small(root: Path) -> Tree:
     return tree
 
 
-def checked(tree: Tree | MemoryStore, *, deep: bool = False, fetches: bool = False) -> tuple[list[Finding], Totals]:
+def checked(tree: Tree | Store, *, deep: bool = False, fetches: bool = False) -> tuple[list[Finding], Totals]:
     store = MemoryStore.of(tree) if isinstance(tree, Tree) else tree
     with Workers(store, 1) as workers, create(facts={}) as inventory:
         scan(begin(store, workers), workers, inventory, SILENT)
@@ -63,15 +64,3 @@ def told(finding: Finding) -> tuple[str, str, str | None, str | None, list[str]]
 def remove(tree: Tree, key: str) -> str:
     (tree.base / key).unlink()
     return key
-
-
-def layer_key(name: str, digest: str) -> str:
-    return f"repositories/{name}/_layers/{slashed(digest)}/link"
-
-
-def revision_key(name: str, digest: str) -> str:
-    return f"repositories/{name}/_manifests/revisions/{slashed(digest)}/link"
-
-
-def tag_key(name: str, tag: str) -> str:
-    return f"repositories/{name}/_manifests/tags/{tag}/current/link"

@@ -22,7 +22,7 @@ from regsweep.registry.layout import Kind
 from regsweep.retention.names import parse_name
 from regsweep.retention.policy import Policy, parse_policy
 from regsweep.retention.removal import Removal
-from tests.trees import blob_key, slashed
+from tests.trees import blob_key, revision_key, slashed
 from tests.unit.memory import SILENT, MemoryStore, Thing
 
 NOW: Final = datetime(2024, 6, 1, 12, 30, 0, 123_456, tzinfo=UTC)
@@ -228,11 +228,6 @@ def tag_key(name: str) -> str:
 def entry_key(repository: str, tag: str, digest: str) -> str:
     """The key of an entry of a tag's history."""
     return f"repositories/{repository}/_manifests/tags/{tag}/index/{slashed(digest)}/link"
-
-
-def revision_key(repository: str, digest: str) -> str:
-    """The key of a manifest's link."""
-    return f"repositories/{repository}/_manifests/revisions/{slashed(digest)}/link"
 
 
 def size(manifest: Manifest) -> int:

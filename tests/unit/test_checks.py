@@ -10,7 +10,7 @@ import pytest
 from fixtures.images import OCI_LAYER, Blob, artifact, cache_index, image, index
 from regsweep.inventory.checks import Code, Severity, Totals
 from regsweep.storage.ports import Page
-from tests.trees import Tree, blob_key, slashed
+from tests.trees import Tree, blob_key, layer_key, revision_key, slashed, tag_key
 from tests.unit.check_scene import (
     ABSENT,
     BASE,
@@ -22,12 +22,9 @@ from tests.unit.check_scene import (
     TWO,
     checked,
     found,
-    layer_key,
     only,
     remove,
-    revision_key,
     small,
-    tag_key,
     told,
 )
 from tests.unit.memory import MemoryStore

@@ -9,21 +9,8 @@ import pytest
 from regsweep.errors import DeniedError
 from regsweep.inventory.checks import Code, Severity
 from regsweep.inventory.checks_deep import Blobs, collect_hashes
-from tests.trees import Tree, blob_key
-from tests.unit.check_scene import (
-    ABSENT,
-    BASE,
-    CONFIG,
-    LAYER,
-    ONE,
-    OWN,
-    checked,
-    found,
-    layer_key,
-    only,
-    small,
-    told,
-)
+from tests.trees import Tree, blob_key, layer_key
+from tests.unit.check_scene import ABSENT, BASE, CONFIG, LAYER, ONE, OWN, checked, found, only, small, told
 from tests.unit.memory import MemoryStore
 
 

@@ -186,12 +186,8 @@ def test_labels_that_cannot_be_read_keep_and_those_of_artifacts_are_known_to_be_
     assert keep(shelf, "{labels: {team: web}}") == app("labelled", "unread", "damaged")
 
 
-def test_no_configuration_is_read_unless_a_rule_with_tags_to_judge_asks(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted, other = image(b"wanted"), image(b"other")
-    shelf.push(wanted, "dated:v1")
-    shelf.push(other, "app:v1")
+def noted(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys that are read from now on."""
     read: list[str] = []
     inner = shelf.store.read
 
@@ -200,6 +196,33 @@ def test_no_configuration_is_read_unless_a_rule_with_tags_to_judge_asks(
         return inner(prefix, names, suffix, limit=limit)
 
     monkeypatch.setattr(shelf.store, "read", noting)
+    return read
+
+
+def test_only_tags_that_a_question_is_about_have_their_configuration_read(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, weighed, other = image(b"asked"), image(b"weighed"), image(b"other")
+    shelf.push(asked, "app:pr-1")
+    shelf.push(weighed, "app:v1")
+    shelf.push(other, "other:pr-1")
+    read = noted(shelf, monkeypatch)
+    entries = "{patterns: ['^pr-'], createdWithin: 1d}, {minSize: 1}"
+    by_rules(
+        shelf,
+        f"- {{repositories: [app], keepTags: [{entries}]}}\n- {{repositories: [other], keepTags: [{{minSize: 1}}]}}",
+    )
+    configs = {blob_key(manifest.blobs[0].digest) for manifest in (asked, weighed, other)}
+    assert [key for key in read if key in configs] == [blob_key(asked.blobs[0].digest)]
+
+
+def test_no_configuration_is_read_unless_a_rule_with_tags_to_judge_asks(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, other = image(b"wanted"), image(b"other")
+    shelf.push(wanted, "dated:v1")
+    shelf.push(other, "app:v1")
+    read = noted(shelf, monkeypatch)
     configs = {blob_key(manifest.blobs[0].digest) for manifest in (wanted, other)}
     by_rules(shelf, "- {repositories: ['**'], keepTags: [{minSize: 1}, {pushedWithin: 1d}]}")
     assert not configs & set(read)

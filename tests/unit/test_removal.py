@@ -14,7 +14,7 @@ from regsweep.registry.digest import Digest
 from regsweep.registry.layout import Kind
 from regsweep.retention.names import Name, parse_name
 from regsweep.storage.ports import Outcome, Target
-from tests.trees import blob_key
+from tests.trees import blob_key, revision_key
 from tests.unit.executor_scene import Scene
 from tests.unit.memory import MemoryStore, plan_of
 from tests.unit.ruled import (
@@ -26,7 +26,6 @@ from tests.unit.ruled import (
     decision,
     entry_key,
     removing,
-    revision_key,
     tag_key,
 )
 

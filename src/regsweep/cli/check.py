@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
+from regsweep.cli import choices, values
 from regsweep.cli import options as o
-from regsweep.cli import values
-from regsweep.storage.ports import Access
 
 Deep = Annotated[
     bool,
@@ -32,12 +31,10 @@ def check_command(  # noqa: PLR0913 - one parameter for each option
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
 ) -> None:
     """Find what is damaged, and which images cannot be pulled for it. Changes nothing."""
-    from regsweep.cli import checking, planning, progress, sources  # noqa: PLC0415 - see the module's docstring
+    from regsweep.cli import checking, planning, progress  # noqa: PLC0415 - see the module's docstring
 
     checking.check(
-        sources.Source(
-            store=store, config=config, access=Access(cross_mounts=cross_mounts, concurrency=concurrency, rate=rate)
-        ),
+        choices.source(store, config, cross_mounts=cross_mounts, concurrency=concurrency, rate=rate),
         form,
         progress.progress(quiet=quiet),
         deep=deep,

@@ -6,21 +6,23 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from regsweep.cli.options import Format
+from regsweep.cli.planning import take_in
 from regsweep.cli.sources import Opened, Source, open_source
 from regsweep.cli.streams import message, result
 from regsweep.errors import DamagedError
-from regsweep.inventory.cache import Cache, CacheError
+from regsweep.inventory.cache import Cache
 from regsweep.inventory.checks import check as find
 from regsweep.inventory.checks import findings, totals
 from regsweep.inventory.checks_deep import hash_blobs, read_links
 from regsweep.inventory.database import create
 from regsweep.inventory.progress import Progress
-from regsweep.inventory.scan import begin, scan
+from regsweep.inventory.scan import begin
 from regsweep.inventory.serving import serve
 from regsweep.inventory.workers import Workers, cores
 from regsweep.registry.layout import DATABASE_IN_USE, SCHEDULER_STATE
 from regsweep.report.damage import VERSION, Check, as_json
 from regsweep.report.damage_text import as_text
+from regsweep.report.text import counted
 
 
 def check(  # noqa: PLR0913 - one parameter for each thing that the command is told
@@ -38,8 +40,8 @@ def check(  # noqa: PLR0913 - one parameter for each thing that the command is t
     if damage := document.damage:
         sys.stdout.flush()
         raise DamagedError(
-            f"{document.store}: {_count(len(damage), 'finding')} of damage, for which "
-            f"{_count(document.totals.damaged_images, 'image')} cannot be pulled whole"
+            f"{document.store}: {counted(len(damage), 'finding')} of damage, for which "
+            f"{counted(document.totals.damaged_images, 'image')} cannot be pulled whole"
         )
 
 
@@ -54,12 +56,7 @@ def _check(opened: Opened, progress: Progress, *, deep: bool, memory: str | None
         # What a storage keeps of what was deleted is no part of what can be pulled, and takes long to list.
         begun = replace(begin(store, workers), versions=[])
         with create(memory=memory, facts={}) as inventory:
-            scan(begun, workers, inventory, progress, cache)
-            if cache:
-                try:
-                    cache.save(inventory)
-                except CacheError as error:
-                    message(f"warning: {error.message}", error.hint)
+            take_in(begun, workers, inventory, progress, cache)
             if deep:
                 hash_blobs(inventory, workers, progress, lanes=store.lanes)
             serve(inventory)
@@ -76,7 +73,3 @@ def _check(opened: Opened, progress: Progress, *, deep: bool, memory: str | None
                 totals=totals(inventory),
                 findings=list(findings(inventory)),
             )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

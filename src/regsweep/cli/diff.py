@@ -1,6 +1,5 @@
 """The command `diff`: what it is given, and nothing that takes time to import."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,15 +7,6 @@ import typer
 
 from regsweep.cli import options as o
 from regsweep.cli import values
-
-
-class DifferencesFormat(StrEnum):
-    """How the differences are written."""
-
-    TEXT = "text"
-    JSON = "json"
-    CSV = "csv"
-
 
 # Whether a file can be read is seen when it is opened, and said as all that may be wrong with it.
 Older = Annotated[
@@ -41,7 +31,7 @@ OtherStore = Annotated[
     bool,
     typer.Option("--other-store", help="Compare them though they are of different stores, as after a move."),
 ]
-FormatOption = Annotated[DifferencesFormat, typer.Option("--format", help="How the result is written.")]
+FormatOption = Annotated[o.TableFormat, typer.Option("--format", help="How the result is written.")]
 
 
 def diff_command(
@@ -49,7 +39,7 @@ def diff_command(
     newer: Newer,
     other_store: OtherStore = False,  # noqa: FBT002 - as the flag is typed
     memory: o.Memory = None,
-    form: FormatOption = DifferencesFormat.TEXT,
+    form: FormatOption = o.TableFormat.TEXT,
 ) -> None:
     """Tell what came, went and grew from one kept inventory to another. Touches no storage."""
     from regsweep.cli import differing  # noqa: PLC0415 - see the module's docstring

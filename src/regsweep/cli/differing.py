@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from regsweep.cli.diff import DifferencesFormat
+from regsweep.cli.options import TableFormat
 from regsweep.cli.streams import message, result
 from regsweep.errors import UsageError
 from regsweep.inventory.database import create
@@ -12,7 +12,7 @@ from regsweep.report.differences import as_csv, as_json, differences
 from regsweep.report.differences_text import SHOWN, as_text
 
 
-def show(older: Path, newer: Path, form: DifferencesFormat, *, other_store: bool, memory: str | None) -> None:
+def show(older: Path, newer: Path, form: TableFormat, *, other_store: bool, memory: str | None) -> None:
     """Write to standard output what differs from one inventory to the other.
 
     Raises:
@@ -26,13 +26,13 @@ def show(older: Path, newer: Path, form: DifferencesFormat, *, other_store: bool
         _warn_of_order(files, facts)
         compare(inventory)
         # Only what is shown of them comes into Python's memory.
-        document = differences(inventory, files, facts, tags=SHOWN if form is DifferencesFormat.TEXT else None)
+        document = differences(inventory, files, facts, tags=SHOWN if form is TableFormat.TEXT else None)
     match form:
-        case DifferencesFormat.JSON:
+        case TableFormat.JSON:
             result(as_json(document))
-        case DifferencesFormat.CSV:
+        case TableFormat.CSV:
             result(as_csv(document))
-        case DifferencesFormat.TEXT:
+        case TableFormat.TEXT:
             # What reads a pipe wants names whole.
             result(as_text(document, width=shutil.get_terminal_size((0, 0)).columns or None))
 

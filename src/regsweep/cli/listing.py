@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final
 
-from regsweep.cli.ls import ListingFormat
+from regsweep.cli.options import TableFormat
 from regsweep.cli.sources import Source, open_source
 from regsweep.cli.streams import message, result
 from regsweep.errors import UsageError
@@ -47,7 +47,7 @@ def wanted(name: str | None, *, layers: bool, untagged: bool, history: bool) -> 
     return found
 
 
-def show(source: Source, asked: Wanted, form: ListingFormat, progress: Progress, *, memory: str | None) -> None:
+def show(source: Source, asked: Wanted, form: TableFormat, progress: Progress, *, memory: str | None) -> None:
     """List what was asked for and write it to standard output.
 
     Raises:
@@ -56,11 +56,11 @@ def show(source: Source, asked: Wanted, form: ListingFormat, progress: Progress,
     """
     document = _listing(open_source(source).store, asked, progress, memory)
     match form:
-        case ListingFormat.JSON:
+        case TableFormat.JSON:
             result(as_json(document))
-        case ListingFormat.CSV:
+        case TableFormat.CSV:
             result(as_csv(document, images=asked.images))
-        case ListingFormat.TEXT:
+        case TableFormat.TEXT:
             # What reads a pipe wants names whole.
             width = shutil.get_terminal_size((0, 0)).columns
             if text := as_text(document, width=width or None):

@@ -1,22 +1,11 @@
 """The command `ls`: what it is given, and nothing that takes time to import."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from regsweep.cli import choices, values
 from regsweep.cli import options as o
-from regsweep.cli import values
-from regsweep.storage.ports import Access
-
-
-class ListingFormat(StrEnum):
-    """How a listing is written."""
-
-    TEXT = "text"
-    JSON = "json"
-    CSV = "csv"
-
 
 _SHOWN = "What is shown"
 
@@ -42,7 +31,7 @@ Untagged = Annotated[
 ]
 History = Annotated[bool, typer.Option("--history", help="What was pushed to each tag before.", rich_help_panel=_SHOWN)]
 FormatOption = Annotated[
-    ListingFormat, typer.Option("--format", help="How the result is written.", rich_help_panel=_SHOWN)
+    o.TableFormat, typer.Option("--format", help="How the result is written.", rich_help_panel=_SHOWN)
 ]
 
 
@@ -57,19 +46,17 @@ def ls_command(  # noqa: PLR0913 - one parameter for each option
     concurrency: o.Concurrency = None,
     rate: o.Rate = None,
     cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
-    form: FormatOption = ListingFormat.TEXT,
+    form: FormatOption = o.TableFormat.TEXT,
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
 ) -> None:
     """List repositories, their tags, or what one image is made of. Deletes nothing."""
-    from regsweep.cli import listing, progress, sources  # noqa: PLC0415 - see the module's docstring
+    from regsweep.cli import listing, progress  # noqa: PLC0415 - see the module's docstring
 
     if config and store and name is None:
         # With the storage named by its configuration, what is given is the name.
         store, name = None, store
     listing.show(
-        sources.Source(
-            store=store, config=config, access=Access(cross_mounts=cross_mounts, concurrency=concurrency, rate=rate)
-        ),
+        choices.source(store, config, cross_mounts=cross_mounts, concurrency=concurrency, rate=rate),
         listing.wanted(name, layers=layers, untagged=untagged, history=history),
         form,
         progress.progress(quiet=quiet),

@@ -20,6 +20,14 @@ class Format(StrEnum):
     """What node_exporter's textfile collector reads."""
 
 
+class TableFormat(StrEnum):
+    """How a table of things is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
+
+
 _RULES = "What goes"
 _KEPT = "Which tags are kept"
 _GUARD = "Proof that nobody writes"

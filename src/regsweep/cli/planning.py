@@ -15,7 +15,7 @@ from regsweep.errors import RefusedError, UsageError
 from regsweep.inventory.cache import Cache, CacheError, default_folder
 from regsweep.inventory.database import Inventory, create
 from regsweep.inventory.progress import Progress
-from regsweep.inventory.scan import begin, scan
+from regsweep.inventory.scan import Scan, begin, scan
 from regsweep.inventory.workers import Workers, cores
 from regsweep.plan import brakes, file, summary
 from regsweep.plan.cost import cost
@@ -98,6 +98,20 @@ def make_plan(
     return document, refused
 
 
+def take_in(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress, cache: Cache | None) -> None:
+    """Bring a scan to its end, and keep what it learned of manifests; a cache that cannot be written is no error.
+
+    Raises:
+        StorageError: see scan.py.
+    """
+    scan(begun, workers, inventory, progress, cache)
+    if cache:
+        try:
+            cache.save(inventory)
+        except CacheError as error:
+            message(f"warning: {error.message}", error.hint)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """A storage that was scanned, and of which it is decided what goes."""
@@ -124,12 +138,7 @@ def decided(
             memory=places.memory,
             facts={"store": opened.store.url, "scanned": now.isoformat(), "options": options.document()},
         ) as inventory:
-            scan(begun, workers, inventory, progress, places.cache)
-            if places.cache:
-                try:
-                    places.cache.save(inventory)
-                except CacheError as error:
-                    message(f"warning: {error.message}", error.hint)
+            take_in(begun, workers, inventory, progress, places.cache)
             totals = decide(inventory, options, workers, progress, now=now)
             yield Decided(inventory=inventory, totals=totals, shards=begun.links.shards)
 

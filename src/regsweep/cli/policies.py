@@ -84,6 +84,7 @@ def check_command(  # noqa: PLR0913 - one parameter for each option
 ) -> None:
     """Validate a policy; with a storage, also say what each of its rules matches there. Deletes nothing."""
     from regsweep.cli import progress, trying  # noqa: PLC0415 - see main.py
+    from regsweep.report.text import counted  # noqa: PLC0415 - as above
 
     chosen = choices.read_policy(policy)
     warnings = trying.shadowed(chosen)
@@ -99,8 +100,4 @@ def check_command(  # noqa: PLR0913 - one parameter for each option
         warnings += more
     for warning in warnings:
         message(f"warning: {warning}")
-    result(f"{chosen.name}: is valid; {_count(len(chosen.rules), 'rule')}, {_count(len(warnings), 'warning')}")
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+    result(f"{chosen.name}: is valid; {counted(len(chosen.rules), 'rule')}, {counted(len(warnings), 'warning')}")

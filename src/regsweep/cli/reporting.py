@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +14,6 @@ from regsweep.errors import RegsweepError, UsageError
 if TYPE_CHECKING:
     # Whatever a command needs beyond its options is imported when it runs; see main.py.
     from regsweep.report.document import Report
-
-_BEGINNING: Final = b'{"record":"plan"'
-"""How every plan begins."""
 
 Reported = Annotated[
     str | None,
@@ -97,18 +94,18 @@ def _of_plan(path: Path) -> "Report | None":
     Raises:
         UsageError: it is damaged, or of another version.
     """
+    from regsweep.plan import file as plans  # noqa: PLC0415 - see main.py
+    from regsweep.report.document import report  # noqa: PLC0415 - as above
+
     try:
         with path.open("rb") as file:
-            if file.read(len(_BEGINNING)) != _BEGINNING:
+            if file.read(len(plans.BEGINNING)) != plans.BEGINNING:
                 return None
     except OSError as error:
         if path.is_file():
             raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
         # It is a storage, or nothing; whoever opens storages has the words for that.
         return None
-    from regsweep.plan import file as plans  # noqa: PLC0415 - see main.py
-    from regsweep.report.document import report  # noqa: PLC0415 - as above
-
     plan = plans.read(path)
     return report(plan.header, plan.repositories, plan.findings, plan=str(path), picture=plan.picture())
 

@@ -14,10 +14,10 @@ from regsweep.plan.options import Options
 from regsweep.registry.layout import printable
 from regsweep.report.text import REASONS, rules_table
 from regsweep.retention.conditions import reasons
-from regsweep.retention.globs import as_regex
+from regsweep.retention.globs import any_of
 from regsweep.retention.judge import LAST, YOUNG
 from regsweep.retention.names import Name
-from regsweep.retention.policy import Policy
+from regsweep.retention.policy import Policy, Rule
 
 _NAMED: Final = 5
 """Repositories that one warning names at most."""
@@ -62,13 +62,12 @@ def shadowed(policy: Policy) -> list[str]:
     earlier: set[str] = set()
     for number, rule in enumerate(policy.rules, 1):
         if "**" in earlier or earlier.issuperset(rule.repositories):
-            warnings.append(f"{_rule(policy, number)} never decides: an earlier rule is for all of its repositories")
+            warnings.append(f"{_rule(number, rule)} never decides: an earlier rule is for all of its repositories")
         earlier.update(rule.repositories)
     return warnings
 
 
-def _rule(policy: Policy, number: int) -> str:
-    rule = policy.rules[number - 1]
+def _rule(number: int, rule: Rule) -> str:
     line = f" at line {rule.line}" if rule.line else ""
     return f"rule {number}{line}, for {', '.join(rule.repositories)},"
 
@@ -105,7 +104,8 @@ def _explained(inventory: Inventory, policy: Policy, name: Name, now: datetime) 
         return "\n".join([*lines, "  its repository cannot be fully understood, so nothing of it is deleted"])
     if not isinstance(rule, int):
         return "\n".join([*lines, "  no rule is for its repository, so everything in it is kept"])
-    lines.append(f"  rule {rule} of {policy.name} decides, {_rule(policy, rule).partition(', ')[2].rstrip(',')}")
+    decides = policy.rules[rule - 1]
+    lines.append(f"  rule {rule} of {policy.name} decides, for {', '.join(decides.repositories)}")
     if pushed is None:
         stays = "it is about another image, and stays" if served else "it leads nowhere, and is younger than --min-age"
         why = f"it goes: {REASONS[str(gone)]}" if gone else stays
@@ -117,7 +117,7 @@ def _explained(inventory: Inventory, policy: Policy, name: Name, now: datetime) 
             {**at, "repository": repository},
         )
     }
-    known = [why for why, _, _ in reasons(policy.rules[rule - 1], now)]
+    known = [why for why, _, _ in reasons(decides, now)]
     extra = [why for why in (YOUNG, LAST) if why in keeps]
     return "\n".join(
         [*lines, *(f"    {'yes' if why in keeps else 'no ':<4} {printable(why)}" for why in known + extra)]
@@ -128,13 +128,12 @@ def _oddities(found: Decided, policy: Policy) -> list[str]:
     inventory = found.inventory
     warnings: list[str] = []
     for number, rule in enumerate(policy.rules, 1):
-        named = _rule(policy, number)
+        named = _rule(number, rule)
         decides = _names(
             inventory, "SELECT name FROM ruled JOIN repositories ON id = repository WHERE rule = $rule", number
         )
         if not decides:
-            globs = {f"glob{at}": as_regex(glob) for at, glob in enumerate(rule.repositories)}
-            matches = " OR ".join(f"regexp_full_match(name, ${glob})" for glob in globs)
+            matches, globs = any_of(rule.repositories)
             some = inventory.row(f"SELECT count(*) FROM repositories WHERE {matches}", globs)[0]  # noqa: S608 - this module's words
             warnings.append(
                 f"{named} decides about none: earlier rules are for all {some} that it matches, or they are frozen"

@@ -9,13 +9,13 @@ from typing import Final, NamedTuple
 
 from regsweep.errors import MalformedError
 from regsweep.inventory import schema
-from regsweep.inventory.checks_lacking import link_key
 from regsweep.inventory.checks_reading import learn
 from regsweep.inventory.collect import Source
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.rows import Rows
 from regsweep.inventory.workers import Workers
+from regsweep.inventory.written import link_key
 from regsweep.registry import layout
 from regsweep.registry.digest import Digest
 

@@ -3,9 +3,10 @@
 from typing import Final
 
 from regsweep.inventory.checks_kinds import Code, broken, problem
-from regsweep.inventory.checks_lacking import NEEDED, SPARSE, blob_key, link_key, text
+from regsweep.inventory.checks_lacking import NEEDED, SPARSE
 from regsweep.inventory.checks_reading import FOREIGN, URLS
 from regsweep.inventory.database import Inventory
+from regsweep.inventory.written import blob_key, link_key, text
 from regsweep.registry.manifest import Role
 
 _CONFIG, _LAYER = int(Role.CONFIG), int(Role.LAYER)

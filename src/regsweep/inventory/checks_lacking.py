@@ -16,30 +16,10 @@ from regsweep.inventory.checks_reading import (
 )
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.workers import Workers
+from regsweep.inventory.written import blob_key, link_key
 from regsweep.registry.manifest import Role
 
 _CHILD, _CONFIG, _LAYER = int(Role.CHILD), int(Role.CONFIG), int(Role.LAYER)
-
-
-def algorithm(column: str) -> str:
-    """The SQL expression for the name of a digest's algorithm."""
-    return f"CASE octet_length({column}) WHEN 32 THEN 'sha256' WHEN 48 THEN 'sha384' ELSE 'sha512' END"
-
-
-def text(column: str) -> str:
-    """The SQL expression for a digest as one writes it."""
-    return f"({algorithm(column)} || ':' || lower(hex({column})))"
-
-
-def blob_key(column: str) -> str:
-    """The SQL expression for a blob's key."""
-    digits = f"lower(hex({column}))"
-    return f"('blobs/' || {algorithm(column)} || '/' || left({digits}, 2) || '/' || {digits} || '/data')"
-
-
-def link_key(name: str, part: str, column: str) -> str:
-    """The SQL expression for a link's key: `part` is `_layers` or `_manifests/revisions`."""
-    return f"('repositories/' || {name} || '/{part}/' || {algorithm(column)} || '/' || lower(hex({column})) || '/link')"
 
 
 # A link's content is followed, for one that is named by sha512 leads to a blob that is stored under sha256.

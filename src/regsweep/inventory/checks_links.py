@@ -5,8 +5,9 @@ from typing import Final
 import nanoarrow as na
 
 from regsweep.inventory.checks_kinds import Code, broken, broken_tags, problem
-from regsweep.inventory.checks_lacking import DANGLING, blob_key, link_key, text
+from regsweep.inventory.checks_lacking import DANGLING
 from regsweep.inventory.database import Inventory
+from regsweep.inventory.written import blob_key, link_key, text
 from regsweep.registry import layout
 from regsweep.registry.manifest import Role
 

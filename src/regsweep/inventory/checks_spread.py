@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from regsweep.inventory.checks_lacking import text
 from regsweep.inventory.database import Inventory
+from regsweep.inventory.written import text
 from regsweep.registry.manifest import Role
 
 _ABOVE: Final = f"""

@@ -18,6 +18,7 @@ import msgspec
 from regsweep.errors import UNREADABLE, UsageError
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.schema import SCHEMA_VERSION
+from regsweep.inventory.written import blob_key, text
 
 _MARK: Final = b"DUCK"
 _HEAD: Final = 12
@@ -83,9 +84,8 @@ _VIEWS: Final = {
 """
 
 _MACROS: Final = (
-    "algorithm(digest) AS CASE octet_length(digest) WHEN 32 THEN 'sha256' WHEN 48 THEN 'sha384' ELSE 'sha512' END",
-    "written(digest) AS algorithm(digest) || ':' || lower(hex(digest))",
-    "key_of(digest) AS concat_ws('/', 'blobs', algorithm(digest), lower(hex(digest))[:2], lower(hex(digest)), 'data')",
+    f"written(digest) AS {text('digest')}",
+    f"key_of(digest) AS {blob_key('digest')}",
 )
 
 _CHANGES: Final = {

@@ -4,6 +4,7 @@ import string
 from datetime import datetime
 
 from regsweep.inventory.database import Inventory
+from regsweep.inventory.written import algorithm
 from regsweep.plan.fingerprint import fingerprint
 from regsweep.plan.kinds import DIRECTORY, ORDER, PARTS, VERSION, Reason
 from regsweep.plan.options import Options
@@ -333,14 +334,10 @@ def _key(kind: Kind, fields: dict[str, str]) -> str:
         if field == "repository":
             parts.append("repositories.name")
         elif field in ("digest", "revision"):
-            parts.append(f"{_algorithm(fields[field])} || '/' || lower(hex({fields[field]}))")
+            parts.append(f"{algorithm(fields[field])} || '/' || lower(hex({fields[field]}))")
         elif field == "sharded":
             digits = f"lower(hex({fields[field]}))"
-            parts.append(f"{_algorithm(fields[field])} || '/' || left({digits}, 2) || '/' || {digits}")
+            parts.append(f"{algorithm(fields[field])} || '/' || left({digits}, 2) || '/' || {digits}")
         elif field:
             parts.append(fields[field])
     return " || ".join(parts)
-
-
-def _algorithm(column: str) -> str:
-    return f"CASE octet_length({column}) WHEN 32 THEN 'sha256' WHEN 48 THEN 'sha384' ELSE 'sha512' END"

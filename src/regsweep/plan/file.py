@@ -13,6 +13,7 @@ import msgspec
 
 from regsweep.errors import UNREADABLE, RegsweepError, UsageError
 from regsweep.inventory.database import Inventory
+from regsweep.inventory.written import text
 from regsweep.plan import summary
 from regsweep.plan.by_rule import RuleSummary, by_rule
 from regsweep.plan.cost import Cost
@@ -93,6 +94,8 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="en
 
 
 _Line = Header | RepositoryLine | FindingLine | Deletion | End
+BEGINNING: Final = b'{"record":"plan"'
+"""How every plan begins."""
 _DELETION: Final = b'{"record":"delete"'
 _PICTURE: Final = b'{"record":"picture"'
 """How the line begins that is passed over unless it is asked for, for it is long."""
@@ -103,8 +106,7 @@ _DELETIONS: Final = """
         CASE WHEN name IS NULL THEN 'null' ELSE '"' || name || '"' END,
         ',"tag":"', tag, '","key":"', key, '","digest":',
         CASE WHEN digest IS NULL THEN 'null'
-            ELSE '"' || CASE octet_length(digest) WHEN 32 THEN 'sha256:' WHEN 48 THEN 'sha384:' ELSE 'sha512:' END
-                || lower(hex(digest)) || '"' END,
+            ELSE '"' || {digest} || '"' END,
         ',"bytes":', bytes, ',"modified":', epoch_us(modified),
         CASE WHEN version IS NULL THEN '' ELSE ',"version":' || CAST(to_json(version) AS VARCHAR) END,
         ',"reason":"', reason, '"}}', chr(10))
@@ -166,7 +168,7 @@ def _write(file: BinaryIO, inventory: Inventory, header: Header, picture: Pictur
     deletions = 0
     # What is not a blob keeps its order: a link is as large as another.
     order = f"CASE WHEN kind = '{Kind.BLOB}' THEN -bytes END, " if header.options.get("largest_first") else ""
-    for batch in inventory.batches(_DELETIONS.format(order=order)):
+    for batch in inventory.batches(_DELETIONS.format(order=order, digest=text("digest"))):
         put("".join(str(line) for (line,) in batch).encode())
         deletions += len(batch)
     file.write(encode(End(deletions=deletions, sha256=checksum.hexdigest())) + b"\n")
@@ -293,7 +295,7 @@ def header(  # noqa: PLR0913 - a header has as many parts
 
 def _header(path: Path, line: bytes) -> Header:
     try:
-        document = json.loads(line) if line.startswith(b'{"record":"plan"') else None
+        document = json.loads(line) if line.startswith(BEGINNING) else None
     except UNREADABLE:
         document = None
     if not isinstance(document, dict):

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from regsweep.inventory.database import Inventory
+from regsweep.inventory.written import text
 from regsweep.plan.kinds import PARTS, VERSION
 from regsweep.plan.summary import Amount, Totals
 from regsweep.registry.layout import Kind
@@ -210,8 +211,7 @@ def _largest(inventory: Inventory) -> list[Layer]:
         msgspec.convert(dict(zip(Layer.__struct_fields__, row, strict=True)), Layer)
         for row in inventory.rows(
             f"""
-            SELECT CASE octet_length(digest) WHEN 32 THEN 'sha256:' WHEN 48 THEN 'sha384:' ELSE 'sha512:' END
-                || lower(hex(digest)), large.bytes, coalesce(large.modified, 'epoch'::TIMESTAMP)::DATE,
+            SELECT {text("digest")}, large.bytes, coalesce(large.modified, 'epoch'::TIMESTAMP)::DATE,
                 coalesce(any_value(gone.reason), ''), count(name),
                 coalesce(list_sort(list(name) FILTER (name IS NOT NULL))[:{OWNERS}], [])
             FROM (FROM blobs ORDER BY bytes DESC, digest LIMIT {LARGEST}) large

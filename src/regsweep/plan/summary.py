@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from regsweep.inventory.database import Inventory
+from regsweep.inventory.written import blob_key, text
 from regsweep.plan.kinds import DIRECTORY, PARTS, VERSION
 from regsweep.registry.layout import Kind
 from regsweep.storage.ports import State
@@ -239,8 +240,7 @@ def largest(inventory: Inventory) -> list[Blob]:
         msgspec.convert(dict(zip(Blob.__struct_fields__, row, strict=True)), Blob)
         for row in inventory.rows(
             f"""
-            SELECT CASE octet_length(digest) WHEN 32 THEN 'sha256:' WHEN 48 THEN 'sha384:' ELSE 'sha512:' END
-                || lower(hex(digest)), bytes, reason,
+            SELECT {text("digest")}, bytes, reason,
                 coalesce(list_sort(list(name) FILTER (name IS NOT NULL))[:3], [])
             FROM (FROM condemned WHERE kind = '{Kind.BLOB}' ORDER BY bytes DESC, digest LIMIT {LARGEST})
             LEFT JOIN linked USING (digest) LEFT JOIN repositories ON repositories.id = linked.repository
@@ -257,11 +257,11 @@ def findings(inventory: Inventory) -> Iterator[Finding]:
         SELECT 'damaged-link' AS code, name, key, problem, 1 AS count
         FROM damage LEFT JOIN repositories ON repositories.id = damage.repository
         UNION ALL
-        SELECT 'damaged-manifest', name, {link_blob("digest")}, problem, 1
+        SELECT 'damaged-manifest', name, {blob_key("digest")}, problem, 1
         FROM damaged_manifests JOIN manifests USING (digest)
         JOIN repositories ON repositories.id = damaged_manifests.repository
         UNION ALL
-        SELECT 'missing-manifest', name, min({link_blob("digest")}),
+        SELECT 'missing-manifest', name, min({blob_key("digest")}),
             'a revision is linked whose manifest is not in the storage', count(*)
         FROM revisions ANTI JOIN manifests USING (digest)
         JOIN repositories ON repositories.id = revisions.repository GROUP BY name
@@ -297,11 +297,6 @@ def findings(inventory: Inventory) -> Iterator[Finding]:
             message=str(message),
             count=_int(count),
         )
-
-
-def link_blob(column: str) -> str:
-    """The SQL expression for the key of a sha256 blob."""
-    return f"'blobs/sha256/' || left(lower(hex({column})), 2) || '/' || lower(hex({column})) || '/data'"
 
 
 def _int(value: object) -> int:

@@ -1,5 +1,6 @@
 """Content digests, as OCI writes them: `algorithm:hex`."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -44,3 +45,22 @@ class Digest:
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.raw.hex()}"
+
+
+def verify(content: bytes, digest_hex: str, *, most: int, what: str) -> None:
+    """See that what was read of a blob is what its digest names.
+
+    Args:
+        content: the blob's bytes, or the first `most + 1` of them.
+        digest_hex: the hexadecimal digits of its sha256 digest, lower case.
+        most: the bytes that such a blob has at most.
+        what: what it should be, in words.
+
+    Raises:
+        MalformedError: `content` is too large, or does not hash to its digest.
+    """
+    if len(content) > most:
+        raise MalformedError(f"more than {most} bytes, which no {what} has")
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != digest_hex:
+        raise MalformedError(f"content hashes to sha256:{actual}, not to its digest")

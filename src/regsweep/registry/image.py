@@ -4,7 +4,6 @@ Sources: the OCI image specification (config.md), and Docker's "Image Specificat
 is read here stands in fields of the same names in both.
 """
 
-import hashlib
 import json
 import re
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from regsweep.errors import UNREADABLE, MalformedError
+from regsweep.registry.digest import verify
 
 MAX_CONFIG_BYTES: Final = 8 * 1024 * 1024
 """What a configuration may have; they have a few thousand."""
@@ -63,11 +63,7 @@ def read(content: bytes, digest_hex: str) -> Image:
     Raises:
         MalformedError: `content` is too large, does not hash to its digest, or cannot be parsed.
     """
-    if len(content) > MAX_CONFIG_BYTES:
-        raise MalformedError(f"more than {MAX_CONFIG_BYTES} bytes, which no image configuration has")
-    actual = hashlib.sha256(content).hexdigest()
-    if actual != digest_hex:
-        raise MalformedError(f"content hashes to sha256:{actual}, not to its digest")
+    verify(content, digest_hex, most=MAX_CONFIG_BYTES, what="image configuration")
     return parse(content)
 
 

@@ -10,7 +10,6 @@ them, from Go's encoding/json (names match without regard to case, the last of s
 """
 
 import functools
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Annotated, Final, NamedTuple, NoReturn
 import msgspec
 
 from regsweep.errors import MalformedError
-from regsweep.registry.digest import DIGEST_PATTERN, HEX_LENGTHS
+from regsweep.registry.digest import DIGEST_PATTERN, HEX_LENGTHS, verify
 
 MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
 """The registry stores no larger manifest (distribution's registry/handlers/manifests.go)."""
@@ -103,11 +102,7 @@ def read(content: bytes, digest_hex: str) -> Manifest:
     Raises:
         MalformedError: `content` is too large, does not hash to its digest, or cannot be parsed.
     """
-    if len(content) > MAX_MANIFEST_BYTES:
-        raise MalformedError(f"more than {MAX_MANIFEST_BYTES} bytes, which no manifest has")
-    actual = hashlib.sha256(content).hexdigest()
-    if actual != digest_hex:
-        raise MalformedError(f"content hashes to sha256:{actual}, not to its digest")
+    verify(content, digest_hex, most=MAX_MANIFEST_BYTES, what="manifest")
     return parse(content)
 
 

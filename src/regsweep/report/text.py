@@ -56,6 +56,11 @@ def size(count: float) -> str:
     return f"{count:.1f} PB"
 
 
+def counted(number: int, thing: str) -> str:
+    """So many of a thing, for people."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def as_text(report: Report, *, next_step: bool = True) -> str:
     """Render a report; `next_step` adds what to type next."""
     parts = [

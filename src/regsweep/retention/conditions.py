@@ -23,11 +23,17 @@ def reasons(rule: Rule, now: datetime) -> Iterator[Condition]:
     if rule.keep_tags is None:
         yield "the rule has no keepTags", all_of_them, {}
     for place, keep in enumerate(rule.keep_tags or ()):
-        matches, patterns = matching(keep.patterns, "pattern")
-        excluded, others = matching(keep.not_patterns, "other")
-        tags = f"{all_of_them} AND {matches} AND NOT {excluded}"
+        is_for, patterns = tags_of(keep)
+        tags = f"{all_of_them} AND {is_for}"
         for why, found, parameters in _conditions(keep, tags, now):
-            yield f"keepTags[{place}]: {why}", found, {**patterns, **others, **parameters}
+            yield f"keepTags[{place}]: {why}", found, {**patterns, **parameters}
+
+
+def tags_of(keep: Keep) -> tuple[str, dict[str, object]]:
+    """The condition that an entry of `keepTags` is for a tag, and its parameters."""
+    matches, patterns = matching(keep.patterns, "pattern")
+    excluded, others = matching(keep.not_patterns, "other")
+    return f"{matches} AND NOT {excluded}", {**patterns, **others}
 
 
 def matching(patterns: tuple[str, ...], word: str) -> tuple[str, dict[str, object]]:

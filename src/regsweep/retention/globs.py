@@ -4,6 +4,7 @@ One that no name can match is an error, for a rule that matches nothing lets wha
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from regsweep.errors import UsageError
@@ -33,6 +34,16 @@ def as_regex(glob: str) -> str:
         UsageError: it is no glob, or no repository's name can match it; the message begins with the glob.
     """
     return f"^(?:{'|'.join(_translated(alternative, glob) for alternative in _alternatives(glob))})$"
+
+
+def any_of(globs: Sequence[str]) -> tuple[str, dict[str, object]]:
+    """The SQL condition that one of some globs matches the column `name`, and its parameters.
+
+    Raises:
+        UsageError: one of them is no glob.
+    """
+    named: dict[str, object] = {f"glob{place}": as_regex(glob) for place, glob in enumerate(globs)}
+    return f"({' OR '.join(f'regexp_full_match(name, ${glob})' for glob in named)})", named
 
 
 def _alternatives(glob: str) -> list[str]:

@@ -13,8 +13,8 @@ from regsweep.inventory.progress import Progress
 from regsweep.inventory.workers import Workers
 from regsweep.retention import versions
 from regsweep.retention.ages import before
-from regsweep.retention.conditions import matching, reasons
-from regsweep.retention.globs import as_regex
+from regsweep.retention.conditions import matching, reasons, tags_of
+from regsweep.retention.globs import any_of
 from regsweep.retention.policy import Policy
 
 YOUNG: Final = "younger than --min-age"
@@ -70,8 +70,7 @@ def _assign(inventory: Inventory, policy: Policy) -> None:
     """Fill `ruled` with each repository's rule: the first that matches."""
     inventory.execute("CREATE TABLE ruled (repository INTEGER, rule INTEGER)")
     for number, rule in enumerate(policy.rules, 1):
-        globs = {f"glob{place}": as_regex(glob) for place, glob in enumerate(rule.repositories)}
-        matches = " OR ".join(f"regexp_full_match(name, ${glob})" for glob in globs)
+        matches, globs = any_of(rule.repositories)
         inventory.execute(
             f"""
             INSERT INTO ruled SELECT id, $number FROM repositories
@@ -102,17 +101,25 @@ def _gather(inventory: Inventory, cutoff: datetime) -> None:
 
 
 def _look_inside(inventory: Inventory, policy: Policy, workers: Workers, progress: Progress) -> None:
-    """Fill `images` for the tags whose rules ask for what only images tell."""
-    asking = [
-        number
-        for number, rule in enumerate(policy.rules, 1)
-        if any(keep.needs_images or keep.min_size for keep in rule.keep_tags or ())
-    ]
-    wanted = "SELECT repository, digest FROM candidates WHERE rule IN (SELECT unnest([{}]::INTEGER[]))"
-    find_images(inventory, wanted.format(", ".join(map(str, asking))))
+    """Fill `images` for the tags of entries that ask for what only images tell, and read no more than these need."""
+    inventory.execute("CREATE TABLE asked (repository INTEGER, digest BLOB, inside BOOLEAN)")
+    for number, rule in enumerate(policy.rules, 1):
+        for keep in rule.keep_tags or ():
+            if keep.needs_images or keep.min_size is not None:
+                is_for, patterns = tags_of(keep)
+                inventory.execute(
+                    f"""
+                    INSERT INTO asked SELECT repository, digest, $inside FROM candidates
+                    WHERE rule = $number AND {is_for}
+                    """,  # noqa: S608 - words of this package
+                    {**patterns, "number": number, "inside": keep.needs_images},
+                )
     if policy.needs_images:
+        find_images(inventory, "SELECT repository, digest FROM asked WHERE inside")
         read_configs(inventory, workers, progress)
+    find_images(inventory, "SELECT repository, digest FROM asked")
     describe_images(inventory)
+    inventory.execute("DROP TABLE asked")
 
 
 def _keep_the_young_and_the_last(inventory: Inventory, policy: Policy) -> None:
