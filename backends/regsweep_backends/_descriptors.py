@@ -7,7 +7,6 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
@@ -15,8 +14,6 @@ from regsweep.errors import DeniedError, NotFoundError, ReadOnlyError, StorageEr
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_REGULAR: Final = stat.S_IFREG >> 12
-_columns: Final = attrgetter("st_mode", "st_dev", "st_size", "st_mtime_ns")
 
 
 class Found(NamedTuple):
@@ -231,20 +228,14 @@ class Handle:
         if None in states:
             missing = [name for name, state in zip(names, states, strict=True) if state is None]
             names = [name for name, state in zip(names, states, strict=True) if state is not None]
-        # Columns and sets of them, for there may be a million states and nearly always one kind and one device.
-        columns = [list(column) for column in zip(*map(_columns, filter(None, states)), strict=True)] or [
-            [],
-            [],
-            [],
-            [],
-        ]
-        modes, devices, sizes, nanoseconds = columns
-        if {mode >> 12 for mode in set(modes)} - {_REGULAR} or (
-            self.device is not None and set(devices) - {self.device}
-        ):
-            for name, mode, device in zip(names, modes, devices, strict=True):
-                self._check_file(mode, device, self.prefix + name + suffix)
-        return Found(names, sizes, [moment // 1000 for moment in nanoseconds], missing)
+        there = [state for state in states if state is not None]
+        # Sets, for there may be a million states and nearly always one kind and one device.
+        regular = all(map(stat.S_ISREG, {state.st_mode for state in there}))
+        if not regular or (self.device is not None and {state.st_dev for state in there} - {self.device}):
+            for name, state in zip(names, there, strict=True):
+                self._check_file(state.st_mode, state.st_dev, self.prefix + name + suffix)
+        sizes = [state.st_size for state in there]
+        return Found(names, sizes, [state.st_mtime_ns // 1000 for state in there], missing)
 
     def read(self, names: list[str], suffix: str, limit: int) -> list[bytes | None]:
         """Read at most `limit` bytes of each `name + suffix`; `None` where there is no such file.

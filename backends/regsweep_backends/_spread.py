@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 THREADS: Final = 16
-_SAMPLE: Final = 32
+_PROBES: Final = 4
+_PROBE: Final = 8
 _NEAR_SECONDS: Final = 100e-6
 """A call that takes longer waits for a network or a disk: on a warm local file system it takes a tenth of that, and
 threads there only contend for the interpreter."""
@@ -21,14 +22,20 @@ def spread(work: Callable[[list[Item]], list[Answer]], items: Sequence[Item]) ->
 
     `work` answers each item on its own, in order. An error of any call is raised when all have ended.
     """
-    begin = time.perf_counter()
-    answers = work(list(items[:_SAMPLE]))
-    rest = items[_SAMPLE:]
-    if not rest:
+    answers: list[Answer] = []
+    seconds: list[float] = []
+    for _ in range(_PROBES):
+        if not (probe := list(items[len(answers) : len(answers) + _PROBE])):
+            return answers
+        begin = time.perf_counter()
+        answers += work(probe)
+        seconds.append((time.perf_counter() - begin) / len(probe))
+    if not (rest := list(items[len(answers) :])):
         return answers
-    if (time.perf_counter() - begin) / _SAMPLE < _NEAR_SECONDS:
-        return answers + work(list(rest))
-    slices = [list(rest[start : start + _SLICE]) for start in range(0, len(rest), _SLICE)]
+    # The fastest tells: in the others something else may have had the processor.
+    if min(seconds) < _NEAR_SECONDS:
+        return answers + work(rest)
+    slices = [rest[start : start + _SLICE] for start in range(0, len(rest), _SLICE)]
     with ThreadPoolExecutor(min(THREADS, len(slices))) as pool:
         for part in pool.map(work, slices):
             answers += part

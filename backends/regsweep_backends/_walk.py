@@ -153,7 +153,8 @@ def _revisions(handle: Handle) -> Iterator[Page]:
 
 class _Tag(NamedTuple):
     name: str
-    current: os.stat_result
+    current: tuple[os.stat_result, bytes]
+    """Its link, and what that holds."""
     digests: list[str]
     entries: list[os.stat_result | None]
 
@@ -161,11 +162,10 @@ class _Tag(NamedTuple):
 def _tags(handle: Handle) -> Iterator[Page]:
     names, others = handle.children()
     yield from _files(handle, others)
-    found = spread(lambda part: [_stat_tag(handle, name) for name in part], names)
+    found = spread(lambda part: [_read_tag(handle, name) for name in part], names)
     tags = [tag for tag in found if tag]
-    yield from _page(
-        handle.prefix, handle.sift([tag.name for tag in tags], _CURRENT, [tag.current for tag in tags]), _CURRENT
-    )
+    current = handle.sift([tag.name for tag in tags], _CURRENT, [tag.current[0] for tag in tags])
+    yield from _page(handle.prefix, current, _CURRENT, [tag.current[1] for tag in tags])
     entries = handle.sift(
         [f"{tag.name}/index/sha256/{digest}" for tag in tags for digest in tag.digests],
         "/link",
@@ -177,8 +177,8 @@ def _tags(handle: Handle) -> Iterator[Page]:
         yield from _empty(handle)
 
 
-def _stat_tag(handle: Handle, tag: str) -> _Tag | None:
-    """Stat a tag's current link and its history; `None` for one that does not look as a tag does."""
+def _read_tag(handle: Handle, tag: str) -> _Tag | None:
+    """Read a tag's current link and stat its history; `None` for one that does not look as a tag does."""
     if not (handle.is_directory(f"{tag}/current") and handle.is_directory(f"{tag}/index", holding=1)):
         return None
     try:
@@ -188,7 +188,7 @@ def _stat_tag(handle: Handle, tag: str) -> _Tag | None:
     with history:
         digests, others = history.children()
         entries = history.stat(digests, "/link")
-    (current,) = handle.stat([tag], _CURRENT)
+    (current,) = handle.open_each([tag], _CURRENT, _LINK_LIMIT)
     if current is None or not digests or others or None in entries:
         return None
     return _Tag(tag, current, digests, entries)

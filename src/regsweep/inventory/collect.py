@@ -300,7 +300,7 @@ def _disproved(key: Key, content: bytes | None) -> bool:
 
 
 def _all_sha256(names: Sequence[str]) -> bool:
-    return all(len(name) == _SHA256_HEX for name in names) and not "".join(names).translate(_NOT_HEX)
+    return set(map(len, names)) <= {_SHA256_HEX} and not "".join(names).translate(_NOT_HEX)
 
 
 def _started(content: bytes) -> int:

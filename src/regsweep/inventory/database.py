@@ -101,6 +101,28 @@ class Inventory:
         finally:
             cursor.close()
 
+    def lines(self, query: str) -> Iterator[tuple[int, memoryview]]:
+        """Run a query for one column of text, none of it null, and stream it: so many texts, one after another, UTF-8.
+
+        No object is made for each: this is for millions of them, each ended by a line break of its own.
+
+        Raises:
+            RegsweepError: the query fails under way.
+        """
+        cursor = self._connection.cursor()
+        try:
+            for batch in na.ArrayStream(cursor.sql(query)):
+                texts = batch.child(0)
+                _, ends, content = texts.buffers
+                yield len(texts), memoryview(content)[ends[texts.offset] : ends[texts.offset + len(texts)]]
+        except RuntimeError as error:
+            # What nanoarrow makes of an error of DuckDB's between two batches; those before the first are DuckDB's own.
+            if "interrupted" in str(error).lower():
+                raise KeyboardInterrupt from error
+            raise RegsweepError(f"the inventory failed: {_first_line(error)}") from error
+        finally:
+            cursor.close()
+
     def row(self, query: str, parameters: Parameters = ()) -> tuple[object, ...]:
         """Run a query that gives exactly one row."""
         (row,) = self.rows(query, parameters)

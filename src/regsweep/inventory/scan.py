@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from regsweep.errors import StorageError
 from regsweep.inventory import schema
@@ -245,5 +245,5 @@ def _take(listing: Listing, inventory: Inventory, progress: Progress, name: str)
 
 def hex_digests(inventory: Inventory, query: str) -> list[str]:
     """The hex digits of the `digest` of what a query gives, in the order in which blobs lie."""
-    found = inventory.rows(f"SELECT lower(hex(digest)) FROM ({query}) ORDER BY 1")  # noqa: S608 - queries of this module
-    return [cast("str", digest) for (digest,) in found]
+    found = inventory.lines(f"SELECT lower(hex(digest)) || chr(10) FROM ({query}) ORDER BY 1")  # noqa: S608 - queries of this module
+    return b"".join(lines for _, lines in found).decode().split()

@@ -1,5 +1,6 @@
 """Spread the listing and reading of a store over the machine's cores."""
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -138,6 +139,8 @@ def _begin(copy: bytes, processes: int, parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     _die_with(parent)
+    # What the parent made is not this process's to collect: looking for garbage in it copies its memory.
+    gc.freeze()
     _store = cast("Source", pickle.loads(copy))  # noqa: S301 - made by this very program
     _store.divide(processes)
 

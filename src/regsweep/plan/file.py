@@ -153,7 +153,7 @@ def write(path: Path, inventory: Inventory, header: Header, picture: Picture | N
 def _write(file: BinaryIO, inventory: Inventory, header: Header, picture: Picture | None) -> None:
     checksum = hashlib.sha256()
 
-    def put(content: bytes) -> None:
+    def put(content: bytes | memoryview) -> None:
         checksum.update(content)
         file.write(content)
 
@@ -168,9 +168,9 @@ def _write(file: BinaryIO, inventory: Inventory, header: Header, picture: Pictur
     deletions = 0
     # What is not a blob keeps its order: a link is as large as another.
     order = f"CASE WHEN kind = '{Kind.BLOB}' THEN -bytes END, " if header.options.get("largest_first") else ""
-    for batch in inventory.batches(_DELETIONS.format(order=order, digest=text("digest"))):
-        put("".join(str(line) for (line,) in batch).encode())
-        deletions += len(batch)
+    for count, lines in inventory.lines(_DELETIONS.format(order=order, digest=text("digest"))):
+        put(lines)
+        deletions += count
     file.write(encode(End(deletions=deletions, sha256=checksum.hexdigest())) + b"\n")
 
 

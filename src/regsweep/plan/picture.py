@@ -129,7 +129,7 @@ def _lead(inventory: Inventory) -> None:
         """  # noqa: S608 - a number of this package
     )
     inventory.execute(
-        f"""
+        """
         CREATE TABLE led AS
         WITH RECURSIVE below AS (
             SELECT DISTINCT digest FROM tags
@@ -137,8 +137,13 @@ def _lead(inventory: Inventory) -> None:
             SELECT target FROM below JOIN led_from ON source = below.digest
         )
         FROM below
-        UNION ALL
-        SELECT digest FROM manifest_references SEMI JOIN below ON below.digest = manifest WHERE role <> {_SUBJECT}
+        """
+    )
+    # A statement of its own: in one with the recursion it takes twice as long.
+    inventory.execute(
+        f"""
+        INSERT INTO led
+        SELECT digest FROM manifest_references SEMI JOIN led ON led.digest = manifest WHERE role <> {_SUBJECT}
         """  # noqa: S608 - as above
     )
     inventory.execute("DROP TABLE led_from")
@@ -150,13 +155,11 @@ def _weigh(inventory: Inventory, now: datetime) -> None:
         f"""
         CREATE TABLE weighed_blobs AS
         SELECT greatest(least(date_trunc('month', written), $last), $last - to_months($months))::DATE AS month,
-            CASE WHEN owners > 1 THEN 'shared' WHEN owners IS NULL THEN 'orphaned'
-                WHEN digest IN (FROM led) THEN 'tagged' ELSE 'untagged' END AS place,
-            len(list_filter([{", ".join(map(str, AGES))}], lambda days: written <= $now - to_days(days))) AS age,
-            digest IN (SELECT digest FROM condemned WHERE kind = '{Kind.BLOB}') AS goes,
-            count(*) AS count, sum(bytes)::BIGINT AS bytes
-        FROM (SELECT digest, bytes, coalesce(modified, 'epoch'::TIMESTAMP) AS written FROM blobs)
-        LEFT JOIN (SELECT digest, count(*) AS owners FROM linked GROUP BY digest) USING (digest)
+            CASE WHEN owners > 1 THEN 'shared' WHEN owners = 0 THEN 'orphaned'
+                WHEN digest IN (SELECT digest FROM led) THEN 'tagged' ELSE 'untagged' END AS place,
+            {" + ".join(f"(written <= $now - to_days({days}))::TINYINT" for days in AGES)} AS age,
+            goes, count(*) AS count, sum(bytes)::BIGINT AS bytes
+        FROM (SELECT *, coalesce(modified, 'epoch'::TIMESTAMP) AS written FROM shares)
         GROUP BY ALL
         """,  # noqa: S608 - words and numbers of this package alone
         {
@@ -165,6 +168,7 @@ def _weigh(inventory: Inventory, now: datetime) -> None:
             "months": MONTHS - 1,
         },
     )
+    inventory.execute("DROP TABLE shares")
     inventory.execute("DROP TABLE led")
 
 

@@ -149,7 +149,11 @@ def _sizes(inventory: Inventory) -> Sizes:
 
 
 def summarise(inventory: Inventory) -> None:
-    """Fill the tables `repository_summary` and `size_summary`, from which `repositories` and `totals` read."""
+    """Fill the tables `repository_summary` and `size_summary`, from which `repositories` and `totals` read.
+
+    There is `shares` too, for picture.py, which drops it: each blob's digest, bytes and time, how many repositories
+    link it, one of these, and whether it goes.
+    """
     inventory.execute(
         """
         CREATE TABLE linked AS
@@ -157,10 +161,15 @@ def summarise(inventory: Inventory) -> None:
         """
     )
     inventory.execute(
-        """
-        CREATE TABLE owned AS
-        SELECT digest, min(repository) AS repository, count(*) AS owners FROM linked GROUP BY digest
-        """
+        f"""
+        CREATE TABLE shares AS
+        SELECT digest, bytes, modified, coalesce(owners, 0) AS owners, repository, gone.digest IS NOT NULL AS goes
+        FROM blobs
+        LEFT JOIN (
+            SELECT digest, min(repository) AS repository, count(*) AS owners FROM linked GROUP BY digest
+        ) USING (digest)
+        LEFT JOIN (SELECT DISTINCT digest FROM condemned WHERE kind = '{Kind.BLOB}') gone USING (digest)
+        """  # noqa: S608 - a name of this package
     )
     inventory.execute(
         f"""
@@ -168,7 +177,7 @@ def summarise(inventory: Inventory) -> None:
         SELECT repositories.id, repositories.name, coalesce(tag.count, 0) AS tags,
             coalesce(gone_tag.count, 0) AS tags_condemned, coalesce(revision.count, 0) AS revisions,
             coalesce(gone_revision.count, 0) AS revisions_condemned, coalesce(pushed.bytes, 0) AS pushed_bytes,
-            coalesce(exclusive.bytes, 0) AS exclusive_bytes, coalesce(freed.bytes, 0) AS freed_bytes,
+            coalesce(exclusive.bytes, 0) AS exclusive_bytes, coalesce(exclusive.freed, 0) AS freed_bytes,
             frozen.repository IS NOT NULL AS frozen,
             frozen.repository IS NULL AND coalesce(kept_links.links, 0) = 0
                 AND coalesce(rest.count, 0) = 0 AS gone,
@@ -186,14 +195,9 @@ def summarise(inventory: Inventory) -> None:
             SELECT repository, sum(bytes)::BIGINT AS bytes FROM linked JOIN blobs USING (digest) GROUP BY 1
         ) pushed ON pushed.repository = id
         LEFT JOIN (
-            SELECT repository, sum(bytes)::BIGINT AS bytes FROM owned JOIN blobs USING (digest)
-            WHERE owners = 1 GROUP BY 1
+            SELECT repository, sum(bytes)::BIGINT AS bytes, coalesce(sum(bytes) FILTER (goes), 0)::BIGINT AS freed
+            FROM shares WHERE owners = 1 GROUP BY 1
         ) exclusive ON exclusive.repository = id
-        LEFT JOIN (
-            SELECT owned.repository, sum(bytes)::BIGINT AS bytes
-            FROM owned JOIN (FROM condemned WHERE kind = '{Kind.BLOB}') gone USING (digest)
-            WHERE owners = 1 GROUP BY 1
-        ) freed ON freed.repository = id
         LEFT JOIN frozen ON frozen.repository = id
         LEFT JOIN (
             SELECT repository, count(*) AS count FROM (
@@ -216,16 +220,13 @@ def summarise(inventory: Inventory) -> None:
         """  # noqa: S608 - names of this package alone
     )
     inventory.execute(
-        f"""
+        """
         CREATE TABLE size_summary AS
-        SELECT CASE WHEN owners IS NULL THEN 'unlinked' WHEN owners = 1 THEN 'exclusive' ELSE 'shared' END AS owners,
-            sum(blobs.bytes)::BIGINT AS bytes, coalesce(sum(gone.bytes), 0)::BIGINT AS freed
-        FROM blobs LEFT JOIN owned USING (digest)
-        LEFT JOIN (FROM condemned WHERE kind = '{Kind.BLOB}') gone USING (digest)
-        GROUP BY 1
-        """  # noqa: S608 - a name of this package
+        SELECT CASE owners WHEN 0 THEN 'unlinked' WHEN 1 THEN 'exclusive' ELSE 'shared' END AS owners,
+            sum(bytes)::BIGINT AS bytes, coalesce(sum(bytes) FILTER (goes), 0)::BIGINT AS freed
+        FROM shares GROUP BY 1
+        """
     )
-    inventory.execute("DROP TABLE owned")
 
 
 def repositories(inventory: Inventory) -> Iterator[Repository]:
