@@ -5,7 +5,7 @@ import json
 import os
 import signal
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,22 +16,13 @@ from nanoarrow.c_array import CArray
 
 from regsweep.errors import RegsweepError, UsageError
 from regsweep.inventory import schema
-from regsweep.inventory.rows import Column, Digests, Integers, Repositories, Rows, Texts, Versions
+from regsweep.inventory.rows import SHA256_BYTES, Column, Digests, Integers, Repositories, Rows, Texts, Versions
 from regsweep.registry import layout
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _FLUSH_ROWS: Final = 100_000
-_KINDS: Final = {
-    schema.Type.DIGEST: na.binary(),
-    schema.Type.TEXT: na.string(),
-    schema.Type.INTEGER: na.int64(),
-    schema.Type.TIME: na.int64(),
-    schema.Type.REPOSITORY: na.int32(),
-    schema.Type.VERSION: na.string(),
-}
-
 Parameters = Sequence[object] | Mapping[str, object]
 
 
@@ -138,20 +129,22 @@ class Inventory:
         if columns and len(columns[-1]):
             versions = not (isinstance(columns[-1], Versions) and columns[-1].values is None)
             delivered = columns if versions else columns[:-1]
-            kinds = {name: _KINDS[kind] for name, kind in table.columns[: len(delivered)]}
-            self._append(table.insert(versions=versions), kinds, [self._array(column) for column in delivered])
+            names = [name for name, _ in table.columns[: len(delivered)]]
+            self._append(table.insert(versions=versions), names, [self._array(column) for column in delivered])
 
-    def _append(self, statement: str, columns: dict[str, na.Schema], arrays: list[CArray]) -> None:
-        length = len(arrays[0])
+    def _append(self, statement: str, names: Iterable[str], arrays: list[CArray]) -> None:
+        kind = na.struct({name: one.schema for name, one in zip(names, arrays, strict=True)})
         batch = na.Array(  # noqa: F841 - DuckDB finds it by name
-            na.c_array_from_buffers(na.struct(columns), length, [None], children=arrays)
+            na.c_array_from_buffers(kind, len(arrays[0]), [None], children=arrays)
         )
         self._connection.execute(statement)
 
     def _array(self, column: Column) -> CArray:
         match column:
             case Digests():
-                return na.c_array_from_buffers(na.binary(), len(column), [None, column.ends(), column.raw])
+                if ends := column.ends():
+                    return na.c_array_from_buffers(na.binary(), len(column), [None, ends, column.raw])
+                return na.c_array_from_buffers(na.fixed_size_binary(SHA256_BYTES), len(column), [None, column.raw])
             case Integers():
                 return na.c_array_from_buffers(na.int64(), len(column), [None, column.values])
             case Texts() | Versions():

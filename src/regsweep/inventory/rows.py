@@ -14,7 +14,7 @@ from regsweep.inventory.schema import Table, Type
 NO_TIME: Final = -(2**63)
 """Stands for a time that is not known."""
 
-_SHA256_BYTES: Final = 32
+SHA256_BYTES: Final = 32
 _SHA256_HEX: Final = 64
 
 
@@ -27,7 +27,7 @@ class Digests:
         """Bytes of each, or `None` while all are sha256's."""
 
     def __len__(self) -> int:
-        return len(self.raw) // _SHA256_BYTES if self.lengths is None else len(self.lengths)
+        return len(self.raw) // SHA256_BYTES if self.lengths is None else len(self.lengths)
 
     def append(self, digits: str) -> None:
         """Add one."""
@@ -43,18 +43,16 @@ class Digests:
     def merge(self, other: "Digests") -> None:
         """Add all of another column."""
         if self.lengths is not None or other.lengths is not None:
-            self._lengths().extend(other.lengths or [_SHA256_BYTES] * len(other))
+            self._lengths().extend(other.lengths or [SHA256_BYTES] * len(other))
         self.raw += other.raw
 
-    def ends(self) -> "array[int]":
-        """Where each begins and the last ends in `raw`."""
-        if self.lengths is None:
-            return array("i", range(0, len(self.raw) + 1, _SHA256_BYTES))
-        return array("i", accumulate(self.lengths, initial=0))
+    def ends(self) -> "array[int] | None":
+        """Where each begins and the last ends in `raw`, or `None` while all are sha256's."""
+        return None if self.lengths is None else array("i", accumulate(self.lengths, initial=0))
 
     def _lengths(self) -> "array[int]":
         if self.lengths is None:
-            self.lengths = array("i", [_SHA256_BYTES]) * len(self)
+            self.lengths = array("i", [SHA256_BYTES]) * len(self)
         return self.lengths
 
 
