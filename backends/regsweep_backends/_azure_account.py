@@ -12,9 +12,9 @@ import urllib3
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import ContainerClient
-from requests.adapters import HTTPAdapter
 
 from regsweep.errors import UsageError
+from regsweep_backends._http import WholeAnswers
 from regsweep_backends._parameters import Parameters
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ class Account:
     The parameters of the registry go first: `connectionstring`, else `accountname` with `credentials` or `accountkey`.
     What they leave open comes from AZURE_STORAGE_CONNECTION_STRING, if that is of this account, else from
     AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY, else from whatever DefaultAzureCredential finds.
+
+    Attributes:
+        name: the account, which a connection string need not tell.
+        service: the address of its service, where that does not follow from the name.
+        realm: the cloud that it is in, where that is not Azure's own.
     """
 
     def __init__(self, parameters: Parameters) -> None:
@@ -59,21 +64,24 @@ class Account:
             raise UsageError("azure: credentials of type client_secret need tenantid, clientid and secret")
         self._skip_verify = parameters.flag("skipverify") is True
 
-        service = _service(parameters.text("serviceurl"))
+        service, realm = _service(parameters.text("serviceurl")), parameters.text("realm")
         self.name = parameters.text("accountname")
         self._connection = parameters.text("connectionstring")
         self._key = parameters.text("accountkey") if self._type in ("", "shared_key") else ""
-        if not (self._connection or self._key or self._type or service):
+        if not (self._connection or self._key or self._type):
             offered = os.environ.get("AZURE_STORAGE_CONNECTION_STRING", "")
-            self._connection = offered if self.name in ("", _account_of(offered)) else ""
+            fits = zip((self.name, service, realm), _place_of(offered), strict=True)
+            self._connection = offered if all(given in ("", its) for given, its in fits) else ""
         if self._connection:
-            self.name = self.name or _account_of(self._connection)
+            name, service, realm = _place_of(self._connection)
+            self.name = self.name or name
         else:
             self._complete(needs_name=not service)
         if self._key:
             self._check_key()
-        realm = parameters.text("realm") or _REALM
-        self._url = service or f"https://{self.name}.blob.{realm}"
+        self.service = service
+        self.realm = "" if realm == _REALM else realm
+        self._url = service or f"https://{self.name}.blob.{realm or _REALM}"
         if not (self._connection or self._key or self._url.startswith("https://")):
             raise UsageError(
                 "azure: there is no accountkey, and to sign in otherwise serviceurl must be https://",
@@ -84,23 +92,27 @@ class Account:
         """A client that makes each request once, over so many connections at most.
 
         Raises:
-            UsageError: the connection string makes no sense.
+            UsageError: the connection string makes no sense, or another parameter.
         """
         session = requests.Session()
         for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(pool_connections=2, pool_maxsize=connections))
+            session.mount(scheme, WholeAnswers(pool_connections=2, pool_maxsize=connections))
         if self._skip_verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         transport = RequestsTransport(
             session=session, connection_timeout=10, read_timeout=60, connection_verify=not self._skip_verify
         )
         options: Any = {"transport": transport, "retry_total": 0, "api_version": _API, "user_agent": "regsweep"}
-        if not self._connection:
-            return ContainerClient(self._url, container, credential=self._credential(), **options)
+        # Not with the SDK's words, which may repeat what is secret.
         try:
+            if not self._connection:
+                return ContainerClient(self._url, container, credential=self._credential(), **options)
             return ContainerClient.from_connection_string(self._connection, container, **options)
         except ValueError as error:
-            # Not with the SDK's words, which may repeat what is secret.
+            if not self._connection:
+                raise UsageError(
+                    "azure: the SDK takes the parameters for none", hint="see accountname, realm, serviceurl, tenantid"
+                ) from error
             raise UsageError(
                 "azure: the connection string makes no sense", hint="copy it anew from the account's access keys"
             ) from error
@@ -152,7 +164,14 @@ def _service(url: str) -> str:
     return url.rstrip("/")
 
 
-def _account_of(connection: str) -> str:
-    """The account that a connection string names."""
-    fields = dict(part.partition("=")[::2] for part in connection.split(";"))
-    return next((value.strip() for name, value in fields.items() if name.strip().lower() == "accountname"), "")
+def _place_of(connection: str) -> tuple[str, str, str]:
+    """The account, the address of its service and the realm that a connection string names, and nothing secret."""
+    parts = (part.partition("=") for part in connection.split(";"))
+    fields = {name.strip().lower(): value.strip() for name, _, value in parts}
+    name, realm = fields.get("accountname", ""), fields.get("endpointsuffix", _REALM)
+    try:
+        address = urlsplit(fields.get("blobendpoint", ""))
+    except ValueError:
+        return name, "", realm
+    host = address.netloc.rpartition("@")[2]
+    return name, f"{address.scheme}://{host}{address.path}".rstrip("/") if host else "", realm

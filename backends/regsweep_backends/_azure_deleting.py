@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http.client import HTTPException
 from typing import Any, Final
 
 from azure.core import MatchConditions
@@ -14,7 +15,7 @@ from regsweep_backends._azure_errors import ChangedError, ExistsError, RejectedE
 from regsweep_backends._azure_listing import BLOCKS, CURRENT, VERSION
 from regsweep_backends._azure_service import ATTEMPTS, Service
 from regsweep_backends._azure_unseen import blocks_at
-from regsweep_backends._objects import NoBucketError
+from regsweep_backends._objects import NoBucketError, failed
 
 REQUEST: Final = 256
 """Blobs that one batch request deletes at most."""
@@ -114,9 +115,10 @@ class Deleter:
                 return Outcome(Result.ABSENT)
             case ChangedError():
                 return Outcome(Result.CHANGED, error.message)
+            case DeniedError() if deletion.version:
+                return Outcome(Result.FAILED, error.message + _OWNER)
             case _:
-                more = _OWNER if deletion.version and isinstance(error, DeniedError) else ""
-                return Outcome(Result.FAILED, error.message + more)
+                return failed(error)
 
     def _delete_batch(self, deletions: Sequence[_Deletion]) -> list[tuple[_Deletion, StorageError | None]] | None:
         """Delete by one request; `None` where the service does not do so, or not understandably."""
@@ -153,7 +155,8 @@ class Deleter:
                 raw_response_hook=lambda response: bodies.append(response.http_response.body()),
             )
             return parts_of(answers, bodies[-1], len(deletions))
-        except ValueError:
+        except (ValueError, LookupError, AttributeError, HTTPException):
+            # The SDK's parser of what is in many parts raises all of these.
             return None
 
     def _discard(self, key: str, mark: str) -> Outcome:
@@ -170,7 +173,7 @@ class Deleter:
         except NotFoundError:
             return Outcome(Result.ABSENT)
         except StorageError as error:
-            return Outcome(Result.FAILED, error.message)
+            return failed(error)
         if emptied is None:
             return Outcome(Result.CHANGED, f"{key}: changed since it was listed")
         return self._in_turn(emptied)
@@ -185,6 +188,8 @@ class Deleter:
         except (ExistsError, ChangedError):
             # Maybe by an earlier try, whose answer was lost.
             return self._emptied(key, mark)
+        if not made.get("etag"):
+            return self._emptied(key, mark)
         return _for_good(key, str(made["etag"]), str(made.get("version_id") or ""))
 
     def _emptied(self, key: str, mark: str) -> tuple[_Deletion, ...] | None:
@@ -195,7 +200,9 @@ class Deleter:
             return None
         if found.size or (found.metadata or {}).get(_OURS) != mark.removeprefix(BLOCKS):
             return None
-        return _for_good(key, str(found.etag), found.version_id or "")
+        if not found.etag:
+            raise StorageError(f"{key}: its ETag is not told", key=key)
+        return _for_good(key, found.etag, found.version_id or "")
 
 
 def _deletions(target: Target) -> tuple[_Deletion, ...]:

@@ -17,11 +17,11 @@ from urllib3.exceptions import HTTPError
 
 from regsweep.errors import DeniedError, NotFoundError, StorageError
 from regsweep.registry.layout import printable
+from regsweep_backends._http import STRAY
 from regsweep_backends._objects import NoBucketError
 
-SDK_ERRORS: Final = (AzureError, HTTPError, OSError, ValueError)
-"""What the SDK raises: its own errors, what it lets through of the libraries below it, and a bare `ValueError` for an
-answer that lacks what it needs."""
+SDK_ERRORS: Final = (AzureError, *STRAY)
+"""What the SDK raises."""
 
 _CREDENTIALS: Final = frozenset(
     {
@@ -135,8 +135,9 @@ def refusal(status: int, code: str, said: str, *, key: str, container: str) -> S
     """The error for an answer by its status and code, and what it says beyond that."""
     what = f"{_first_line(said) or 'no reason given'} ({code or status})"
     if code in _OF_A_BLOB:
-        kind, text = _OF_A_BLOB[code]
-        return kind(f"{key}: {text}", key=key)
+        told, text = _OF_A_BLOB[code]
+        if told is not NotFoundError or status == HTTPStatus.NOT_FOUND:
+            return told(f"{key}: {text}", key=key)
     if code in _NO_CONTAINER:
         return NoBucketError(
             f"{container}: there is no such container", key=key, hint="see its name, accountname and serviceurl"

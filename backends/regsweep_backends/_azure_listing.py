@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from regsweep.errors import MalformedError
 from regsweep.storage.ports import State, Unseen
-from regsweep_backends._pages import Objects
+from regsweep_backends._pages import Objects, sizes_of
 
 VERSION: Final = "version="
 """How the mark of a version that is not current begins; its identifier follows. An ETag begins with a quote."""
@@ -47,6 +47,7 @@ _blobs: Final = re.compile(
     ).encode()
 ).findall
 _prefixes: Final = re.compile(rb"<BlobPrefix>\s*<Name>([^<&]+)</Name>").findall
+_versioned: Final = re.compile(rb"<VersionId>[^<]").search
 _DIRECTORY: Final = b"<ResourceType>directory<"
 _FOLDER: Final = b"</BlobPrefix>"
 _EMPTY: Final = b"<Content-Length>0</Content-Length>"
@@ -102,7 +103,7 @@ def parse_versions(body: bytes) -> tuple[Unseen, bytes]:
         etags = [_quoted(_needed(blob, "Etag")) for blob in blobs]
         found = Unseen(
             keys=[_name(blob) for blob in blobs],
-            sizes=[int(_needed(blob, "Content-Length")) for blob in blobs],
+            sizes=sizes_of([_needed(blob, "Content-Length") for blob in blobs]),
             modified=[_moment(_needed(blob, "Last-Modified").encode()) for blob in blobs],
             versions=[
                 etag if not identifier else f"{CURRENT}{identifier},{etag}" if now else f"{VERSION}{identifier}"
@@ -115,31 +116,46 @@ def parse_versions(body: bytes) -> tuple[Unseen, bytes]:
     return found, _split(body)[1]
 
 
-def parse_uncommitted(body: bytes) -> tuple[list[Uncommitted], bytes]:
-    """Read one answer that lists blobs which were never committed among all others.
+class Beside(NamedTuple):
+    """What one answer to List Blobs tells beside blobs."""
 
-    Of these the service gives no ETag. An emulator does; then they are among the empty ones without a hash.
+    uncommitted: list[Uncommitted]
+    folders: list[str]
+    versioned: bool
+    """Whether any blob in it has a version."""
+
+
+def parse_beside(body: bytes) -> tuple[Beside, bytes]:
+    """Read one answer that lists blobs which were never committed among all others, and maybe versions.
+
+    Of these the service gives no ETag. An emulator does; then they are among the empty ones without a hash. What has a
+    version was committed.
 
     Raises:
         MalformedError: it is no answer to List Blobs.
     """
     within, rest = _split(body)
-    if within is not None and _EMPTY not in within and within.count(b"<Etag>") == within.count(b"<Blob>"):
+    usual = within is not None and len(_prefixes(within)) == within.count(_FOLDER)
+    if within is not None and usual and _EMPTY not in within and within.count(b"<Etag>") == within.count(b"<Blob>"):
         # As almost always.
-        return [], rest
+        return Beside([], [name.decode() for name in _prefixes(within)], _versioned(within) is not None), rest
     try:
-        found = [
+        root = _root(body)
+        blobs = _blobs_of(root)
+        uncommitted = [
             Uncommitted(_name(blob), _begun(blob))
-            for blob in _blobs_of(_root(body))
+            for blob in blobs
             if blob.findtext("Properties/BlobType") == "BlockBlob"
+            and not blob.findtext("VersionId")
             and (
                 not blob.findtext("Properties/Etag")
                 or (blob.findtext("Properties/Content-Length"), blob.findtext("Properties/Content-MD5")) == ("0", None)
             )
         ]
+        folders = [_name(one) for one in root.iterfind("Blobs/BlobPrefix")]
     except ValueError as error:
         raise MalformedError(f"no answer to List Blobs: {error}") from error
-    return found, rest
+    return Beside(uncommitted, folders, any(blob.findtext("VersionId") for blob in blobs)), rest
 
 
 def _split(body: bytes) -> tuple[bytes | None, bytes]:
@@ -167,7 +183,7 @@ def _scan(text: bytes) -> Objects | None:
     names, modified, versions, sizes, hashes = zip(*rows, strict=True) if rows else ((),) * 5
     return Objects(
         _texts(names),
-        [int(size) for size in sizes],
+        sizes_of(sizes),
         [_moment(moment) for moment in modified],
         [binascii.a2b_base64(hashed).hex() for hashed in hashes],
         [_quoted(version) for version in _texts(versions)],
@@ -182,7 +198,7 @@ def _read(body: bytes) -> Objects:
     blobs = _blobs_of(root)
     return Objects(
         [_name(blob) for blob in blobs],
-        [int(_needed(blob, "Content-Length")) for blob in blobs],
+        sizes_of([_needed(blob, "Content-Length") for blob in blobs]),
         [_moment(_needed(blob, "Last-Modified").encode()) for blob in blobs],
         [binascii.a2b_base64(blob.findtext("Properties/Content-MD5") or "").hex() for blob in blobs],
         [_quoted(_needed(blob, "Etag")) for blob in blobs],

@@ -1,17 +1,16 @@
 """What a container holds that no listing of its blobs shows: earlier versions, and blocks that were never committed."""
 
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
 from typing import Final
 
 from regsweep.errors import NotFoundError
 from regsweep.storage.ports import Request, Unseen
 from regsweep_backends import _azure_listing
-from regsweep_backends._azure_errors import UnknownError
-from regsweep_backends._azure_listing import BLOCKS, CURRENT, VERSION, Uncommitted
+from regsweep_backends._azure_errors import RejectedError, UnknownError
+from regsweep_backends._azure_listing import BLOCKS, CURRENT, VERSION, Beside, Uncommitted, parse_beside
 from regsweep_backends._azure_service import Service
 from regsweep_backends._shards import OF_BLOBS
 
@@ -20,6 +19,9 @@ _SHARDS: Final = (
     *OF_BLOBS,
 )
 """The beginnings of what a registry writes in more than one go: its uploads, and blobs."""
+_PARENTS: Final = ("", "repositories/", "blobs/", "blobs/sha256/")
+"""The folders in which something may begin otherwise."""
+_INCLUDED: Final[tuple[str, ...]] = ("uncommittedblobs", "versions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +43,24 @@ def blocks_at(service: Service, path: str) -> Blocks:
         NotFoundError: there is nothing at all.
         StorageError: they cannot be told.
     """
-    committed, others = service.asked(
-        partial(service.client.get_blob_client(path).get_block_list, "all"), path, Request.READ
-    )
-    told = sorted(f"{block.id} {block.size}" for block in others)
-    return Blocks(
-        len(committed),
-        sum(block.size for block in others),
-        BLOCKS + sha256("\n".join(told).encode()).hexdigest() if told else "",
-    )
+
+    def ask() -> Blocks:
+        committed, others = service.client.get_blob_client(path).get_block_list("all")
+        told = sorted(f"{block.id} {block.size}" for block in others)
+        return Blocks(
+            len(committed),
+            sum(block.size for block in others),
+            BLOCKS + sha256("\n".join(told).encode()).hexdigest() if told else "",
+        )
+
+    return service.asked(ask, path, Request.READ)
 
 
-def unfinished(service: Service, prefix: str) -> Iterator[Unseen]:
-    """See `Bucket.unfinished`.
+def unfinished(service: Service, prefix: str) -> Generator[Unseen, None, bool | None]:
+    """See `Bucket.unfinished`; in the end return whether any blob has a version, or `None` if that was not told.
 
     The service ends them by itself, a week after the last block came. It lists them among all others, and for these
-    alone tells no time of the last change.
+    alone tells no time of the last change. So all is listed once more, and tells of versions on the way.
     """
 
     def look(found: Uncommitted) -> Blocks | None:
@@ -67,9 +71,16 @@ def unfinished(service: Service, prefix: str) -> Iterator[Unseen]:
             return None
         return None if blocks.committed or not blocks.mark else blocks
 
-    for listed in _uncommitted(service, prefix):
-        blocks = list(service.window.each(look, listed))
-        left = [(one, its) for one, its in zip(listed, blocks, strict=True) if its]
+    include, versioned = _INCLUDED, False
+    try:
+        whole, more = next(service.listed(prefix, parse_beside, include=include))
+    except RejectedError:
+        include = _INCLUDED[:1]
+        whole, more = next(service.listed(prefix, parse_beside, include=include))
+    for part in _parts(service, prefix, include) if more else [whole]:
+        versioned = versioned or part.versioned
+        blocks = list(service.window.each(look, part.uncommitted))
+        left = [(one, its) for one, its in zip(part.uncommitted, blocks, strict=True) if its]
         if left:
             yield Unseen(
                 keys=[one.key for one, _ in left],
@@ -77,39 +88,41 @@ def unfinished(service: Service, prefix: str) -> Iterator[Unseen]:
                 modified=[one.begun for one, _ in left],
                 versions=[its.mark for _, its in left],
             )
+    return versioned if include == _INCLUDED else None
 
 
-def _uncommitted(service: Service, prefix: str) -> Iterator[list[Uncommitted]]:
-    """Where there may be blocks alone. What is not listed in one part is in many, several at once."""
+def _parts(service: Service, prefix: str, include: Sequence[str]) -> Iterator[Beside]:
+    """All that begins with a prefix, in many listings, several at once."""
+    covered = tuple(prefix + shard for shard in _SHARDS)
+    parents = [prefix + folder for folder in _PARENTS]
+    beyond: list[str] = []
+    for parent in parents:
+        for part, _ in service.listed(parent, parse_beside, folders=True, include=_INCLUDED[:1]):
+            beyond += [one for one in part.folders if not one.startswith(covered) and one not in parents]
+            yield part._replace(uncommitted=[one for one in part.uncommitted if not one.key.startswith(covered)])
 
-    def beginning(shard: str) -> Iterator[tuple[list[Uncommitted], bool]]:
-        return service.listed(prefix + shard, _azure_listing.parse_uncommitted, include=("uncommittedblobs",))
+    def all_of(start: str) -> Beside:
+        parts = [part for part, _ in service.listed(start, parse_beside, include=include)]
+        return Beside([one for part in parts for one in part.uncommitted], [], any(part.versioned for part in parts))
 
-    def all_of(shard: str) -> list[Uncommitted]:
-        return [one for part, _ in beginning(shard) for one in part]
-
-    whole, more = next(beginning(""))
-    if more:
-        yield from service.window.each(all_of, _SHARDS)
-    else:
-        yield whole
+    yield from service.window.each(all_of, (*covered, *beyond))
 
 
 def keep_versions(service: Service, prefixes: Sequence[str]) -> bool:
-    """Whether versions are kept below any of these prefixes, by what is listed there first.
+    """Whether versions are kept below any of these prefixes: whether any blob that is or was there has one.
 
-    Nothing else but the account's management tells. Each blob that was written since versions are kept has one; where
-    blobs are listed by their digests the first are as old and as new as all others.
+    Nothing else but the account's management tells.
     """
-    for prefix in prefixes:
-        try:
-            first = next(versions(service, prefix))
-        except UnknownError:
-            # An account of a hierarchical name space.
-            return False
-        if any(mark.startswith((VERSION, CURRENT)) for mark in first.versions):
-            return True
-    return False
+    try:
+        return any(
+            mark.startswith((VERSION, CURRENT))
+            for prefix in prefixes
+            for part in versions(service, prefix)
+            for mark in part.versions
+        )
+    except UnknownError:
+        # An account of a hierarchical name space.
+        return False
 
 
 def versions(service: Service, prefix: str) -> Iterator[Unseen]:

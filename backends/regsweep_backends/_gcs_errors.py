@@ -7,9 +7,9 @@ from typing import Final
 from google.api_core.exceptions import GoogleAPICallError, RetryError
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 from requests.exceptions import ConnectionError as NoConnection
-from requests.exceptions import Timeout
+from requests.exceptions import InvalidHeader, Timeout
 
-from regsweep.errors import DeniedError, StorageError
+from regsweep.errors import UNREADABLE, DeniedError, StorageError
 from regsweep.registry.layout import printable
 from regsweep_backends._objects import NoBucketError
 
@@ -56,8 +56,13 @@ def translate(error: Exception, *, key: str, bucket: str) -> StorageError:
             found = StorageError(f"{bucket}: cannot be reached: {said}", key=key, hint=hint)
         case GoogleAuthError():
             found = DeniedError(f"{bucket}: the credentials are refused: {said}", key=key, hint=_SOURCES)
-        case _:
+        case OSError() if not isinstance(error, InvalidHeader):
             found = StorageError(f"{key or bucket}: {said}", key=key)
+        case _:
+            # Not with its words, in which a token may stand that cannot be sent.
+            found = StorageError(
+                f"{bucket}: no sense in an answer, or in the credentials: {type(error).__name__}", key=key
+            )
     return found
 
 
@@ -70,7 +75,7 @@ def what_it_says(status: int, body: bytes) -> str:
     """The reason that an answer gives, as one line: JSON with a message, or plain text; a front end's page has none."""
     try:
         message = json.loads(body)["error"]["message"]
-    except (ValueError, LookupError, TypeError):
+    except (*UNREADABLE, LookupError, TypeError):
         text = body.decode(errors="replace")
         message = "" if text.lstrip().startswith("<") else text
     line = short(str(message))

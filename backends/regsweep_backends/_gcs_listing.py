@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from regsweep.storage.ports import State, Unseen
-from regsweep_backends._pages import Objects
+from regsweep_backends._pages import Objects, sizes_of
 
 FIELDS: Final = "kind,nextPageToken,prefixes,items(name,size,timeCreated,generation,md5Hash)"
 """What to ask for of objects."""
@@ -16,12 +16,15 @@ GENERATION_FIELDS: Final = "kind,nextPageToken,items(name,size,timeCreated,timeD
 GENERATION: Final = "generation="
 """How the mark of one generation begins; its number follows. The version of a listing is the number alone."""
 
+Generation = Annotated[str, msgspec.Meta(min_length=1)]
+"""What a deletion is conditional on: an empty one would be no condition at all."""
+
 
 class _Item(msgspec.Struct, rename="camel", gc=False):
     name: str
     size: str
     time_created: Annotated[datetime, msgspec.Meta(tz=True)]
-    generation: str
+    generation: Generation
     md5_hash: str = ""
     time_deleted: datetime | None = None
 
@@ -48,7 +51,7 @@ def objects_of(page: Listed) -> Objects:
     items = page.items
     return Objects(
         [item.name for item in items],
-        [int(item.size) for item in items],
+        sizes_of([item.size for item in items]),
         [_microseconds(item) for item in items],
         [_hex(item.md5_hash) for item in items],
         [item.generation for item in items],
@@ -66,7 +69,7 @@ def generations_of(page: Listed) -> Unseen:
     items = page.items
     return Unseen(
         keys=[item.name for item in items],
-        sizes=[int(item.size) for item in items],
+        sizes=sizes_of([item.size for item in items]),
         modified=[
             round(item.time_deleted.timestamp() * 1_000_000) if item.time_deleted else _microseconds(item)
             for item in items

@@ -1,14 +1,14 @@
 """What a Cloud Storage bucket does with what is deleted."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from regsweep.storage.ports import Remark
 from regsweep_backends._remarks import UNTIL_A_RULE, soft_delete, versions_kept
 
-FIELDS: Final = "versioning,softDeletePolicy,retentionPolicy"
+FIELDS: Final = "kind,versioning,softDeletePolicy,retentionPolicy"
 """What to ask for of a bucket."""
 
 
@@ -23,6 +23,8 @@ class _SoftDelete(msgspec.Struct, rename="camel", frozen=True):
 class Policies(msgspec.Struct, rename="camel"):
     """A bucket's own words."""
 
+    # It must be there: somebody else's answer that is any JSON at all says nothing of versions.
+    kind: Literal["storage#bucket"]
     versioning: _Versioning | None = None
     soft_delete_policy: _SoftDelete = _SoftDelete()
     retention_policy: dict[str, object] | None = None

@@ -20,17 +20,17 @@ from google.api_core.client_options import ClientOptions
 from google.api_core.exceptions import GoogleAPICallError, RetryError, from_http_status
 from google.api_core.retry import Retry
 from google.auth.credentials import DEFAULT_UNIVERSE_DOMAIN, AnonymousCredentials
-from google.auth.exceptions import GoogleAuthError, TransportError
+from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, TransportError
 from google.auth.transport import DEFAULT_REFRESH_STATUS_CODES
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud.storage import Client
-from requests.adapters import HTTPAdapter
-from requests.exceptions import ChunkedEncodingError, RequestException, Timeout
+from requests.exceptions import ChunkedEncodingError, Timeout
 from requests.exceptions import ConnectionError as NoConnection
 
 from regsweep.storage.ports import Access, Request
 from regsweep_backends._gcs_credentials import service_account
 from regsweep_backends._gcs_errors import translate, untrusted, what_it_says
+from regsweep_backends._http import STRAY, WholeAnswers
 from regsweep_backends._parameters import Parameters
 from regsweep_backends._window import Window
 
@@ -115,7 +115,7 @@ class Service:
 
         try:
             answer = PATIENCE(once, on_error=note)()
-        except (GoogleAPICallError, RetryError, GoogleAuthError, RequestException) as error:
+        except (GoogleAPICallError, RetryError, GoogleAuthError, *STRAY) as error:
             raise translate(error, key=key, bucket=self._where) from error
         self.window.answered()
         return answer
@@ -140,7 +140,7 @@ class Service:
         session = AuthorizedSession(credentials, refresh_status_codes=codes)
         session.headers["User-Agent"] = "regsweep"
         for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(pool_maxsize=2 * self.window.most))
+            session.mount(scheme, WholeAnswers(pool_maxsize=2 * self.window.most))
         return session, endpoint if "://" in endpoint else f"http://{endpoint}"
 
     def _credentials(self) -> Any:  # noqa: ANN401 - the SDK's kinds of credentials share no typed interface
@@ -151,7 +151,13 @@ class Service:
         with warnings.catch_warnings():
             # It warns of a person's own credentials, that requests may count against a quota that many share.
             warnings.simplefilter("ignore", UserWarning)
-            return google.auth.default(scopes=_SCOPES)[0]
+            try:
+                return google.auth.default(scopes=_SCOPES)[0]
+            except GoogleAuthError:
+                raise
+            except STRAY as error:
+                # Of a file that holds something else than a key.
+                raise DefaultCredentialsError(f"they cannot be read: {type(error).__name__}") from error
 
 
 def _passes(error: Exception) -> bool:

@@ -31,6 +31,11 @@ def replaced(path: str) -> StorageError:
     return StorageError(f"{path}: was replaced while it was read", key=path)
 
 
+def failed(error: StorageError) -> Outcome:
+    """The outcome of a deletion that failed; the way out stands in its text, for an outcome has no other place."""
+    return Outcome(Result.FAILED, f"{error.message}; {error.hint}" if error.hint else error.message)
+
+
 class Bucket(Protocol):
     """What a provider's adapter does: one request each, with the retries that its SDK makes.
 

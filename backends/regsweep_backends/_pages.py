@@ -6,7 +6,7 @@ Nobody can make another content collide with that: all but 64 hex digits of it a
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import md5
 from typing import Final, NamedTuple
@@ -25,6 +25,8 @@ _CURRENT: Final = "/current/link"
 _BLOB, _NAMED, _ENTRY, _TAG = 3, 6, 9, 12
 """The last group of each alternative."""
 
+_MOST_BYTES: Final = 1 << 50
+"""More than one object holds in any store."""
 _FULL: Final = 20_000
 """Keys to gather before they go on: enough that whatever is done once for each page does not count."""
 _REMEMBERED: Final = 200_000
@@ -51,6 +53,18 @@ class Objects(NamedTuple):
     versions: list[str]
     folders: list[str]
     more: bool
+
+
+def sizes_of(told: Sequence[str | bytes]) -> list[int]:
+    """Bytes of each object, from a listing's words.
+
+    Raises:
+        ValueError: one is no size that an object can have.
+    """
+    sizes = [int(size) for size in told]
+    if sizes and not 0 <= min(sizes) <= max(sizes) < _MOST_BYTES:
+        raise ValueError("a size is out of range")
+    return sizes
 
 
 def paged(listing: Iterable[Objects], base: str) -> Iterator[Page]:

@@ -1,8 +1,10 @@
 """A client of boto3's for one store: configured as the registry's config.yml says, with hooks of our own."""
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import md5
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 from urllib.parse import urlsplit
 
 import boto3
@@ -10,10 +12,12 @@ import botocore.session
 import urllib3
 from botocore import handlers
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
 
 from regsweep.errors import UsageError
 from regsweep_backends import _s3_listing
 from regsweep_backends._parameters import Parameters
+from regsweep_backends._s3_errors import short
 from regsweep_backends._s3_models import models
 
 if TYPE_CHECKING:
@@ -25,6 +29,11 @@ PAGE: Final = "regsweep-page"
 """Where an answer to ListObjectsV2 has its `_s3_listing.Page`, if it could be read quickly."""
 _WANTED: Final = ("ETag", "Content-Length", "Transfer-Encoding", "x-amz-request-id")
 """The headers of an object's answer that anybody looks at."""
+_WITH_A_BODY: Final = frozenset(
+    {"ListObjectsV2", "ListObjectVersions", "ListMultipartUploads", "ListParts", "DeleteObjects", "GetBucketVersioning"}
+)
+"""What is never answered well by nothing: an answer that ends among its headers looks like that."""
+_CUT_OFF: Final = b"<Error><Code>CutOff</Code><Message>the answer breaks off</Message></Error>"
 
 
 def make_session(parameters: Parameters) -> boto3.Session:
@@ -46,8 +55,11 @@ def make_client(
     """Make a client for `endpoint`, or AWS's own.
 
     Raises:
-        UsageError: a parameter makes no sense.
+        UsageError: a parameter makes no sense, or an address in the environment.
+        BotoCoreError: there are no credentials where they should be, or a file of the SDK's makes no sense.
     """
+    with _credentials_needed():
+        credentials = session.get_credentials()
     if parameters.flag("skipverify"):
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     styled: dict[str, object] = {}
@@ -76,13 +88,28 @@ def make_client(
         response_checksum_validation="when_required",
         user_agent_extra="regsweep",
     )
-    client = session.client(
-        "s3",
-        endpoint_url=endpoint,
-        verify=False if parameters.flag("skipverify") else None,
-        config=config,
-    )
+    try:
+        client = session.client(
+            "s3",
+            endpoint_url=endpoint,
+            verify=False if parameters.flag("skipverify") else None,
+            config=config,
+        )
+    except BotoCoreError:
+        raise
+    except ValueError as error:
+        raise UsageError(f"s3: {short(str(error))}", hint="see AWS_ENDPOINT_URL") from error
+    # It comes before all that takes an answer for whole.
+    client.meta.events.register_first("before-parse.s3.*", _notice_the_end)
     _read_pages_first(client)
+
+    def renew(**_: object) -> None:
+        with _credentials_needed():
+            if credentials:
+                credentials.get_frozen_credentials()
+
+    client.meta.events.register_first("before-sign.s3", renew)
+    client.meta.events.register_first("before-call.s3.HeadBucket", _not_asked)
     client.meta.events.register_first("before-parse.s3.GetObject", _drop_headers)
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
     return client
@@ -114,6 +141,39 @@ def _is_address(endpoint: str) -> bool:
     host = parts.hostname or ""
     plain = bool(host) and not any(letter.isspace() for letter in endpoint) and "@" not in parts.netloc
     return plain and parts.scheme in ("http", "https") and port != 0
+
+
+@contextmanager
+def _credentials_needed() -> Iterator[None]:
+    """Have one kind of error for credentials that the SDK fails to load or renew, for which it raises all kinds."""
+    try:
+        yield
+    except BotoCoreError:
+        raise
+    except Exception as error:
+        # Others may repeat what they could not read.
+        words = str(error) if isinstance(error, RuntimeError | OSError | ClientError) else type(error).__name__
+        raise CredentialRetrievalError(provider="the SDK", error_msg=words) from error
+
+
+def _notice_the_end(operation_model: Any, response_dict: dict[str, Any], **_: object) -> None:  # noqa: ANN401 - as below
+    """Have an answer tried again that broke off: the SDK does not look at its length, nor for what must be there."""
+    body = response_dict["body"]
+    if not isinstance(body, bytes) or operation_model.http["method"] == "HEAD":
+        return
+    headers, name = response_dict["headers"], operation_model.name
+    announced = headers.get("Content-Length", "")
+    ended = (name in _WITH_A_BODY and not body) or (name == "PutObject" and "ETag" not in headers)
+    well = response_dict["status_code"] == 200  # noqa: PLR2004 - OK
+    if (well and ended) or (announced.isdecimal() and len(body) < int(announced)):
+        response_dict["status_code"] = 500
+        response_dict["body"] = _CUT_OFF
+
+
+def _not_asked(**_: object) -> NoReturn:
+    """Where a store sends on and does not say to which region, the SDK asks for that, is sent on, asks, and so on."""
+    nothing: Any = {"ResponseMetadata": {"HTTPHeaders": {}}}
+    raise ClientError(nothing, "HeadBucket")
 
 
 def _read_pages_first(client: "S3Client") -> None:

@@ -23,13 +23,23 @@ _DENIED: Final = frozenset(
     {"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "Forbidden", "UnauthorizedAccess"}
 )
 _REGION: Final = frozenset(
-    {"PermanentRedirect", "AuthorizationHeaderMalformed", "301", "IllegalLocationConstraintException", "Redirect"}
+    {
+        "PermanentRedirect",
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraintException",
+        "Redirect",
+        "TemporaryRedirect",
+        "301",
+        "302",
+        "307",
+    }
 )
 _ENVIRONMENT: Final = (
     "accesskey and secretkey in config.yml, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 )
 CHANGED: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 """Codes that say that a condition does not hold."""
+NO_S3: Final = "see regionendpoint: what answers there is no S3"
 _LONGEST: Final = 300
 
 

@@ -26,6 +26,7 @@ from botocore.utils import percent_encode
 if TYPE_CHECKING:
     from botocore.credentials import Credentials, ReadOnlyCredentials
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _OK: Final = 200
 _BEYOND: Final = frozenset({"InvalidRange", "416"})
@@ -81,6 +82,7 @@ class Reader:
         Raises:
             ClientError: the store gives none.
             BotoCoreError: the store did not answer, or there are no credentials.
+            HTTPError: of urllib3's, a refusal broke off, which the SDK reads too late to try again.
         """
         came = self._ask(path)
         return came if isinstance(came, Answer) else self._by_the_sdk(path, came)
@@ -91,6 +93,7 @@ class Reader:
         Raises:
             ClientError: the store gives none; a code for a condition that does not hold if the version is another.
             BotoCoreError: the store did not answer, or not with this part.
+            HTTPError: as above.
         """
         bucket = self._bucket
         condition: dict[str, Any] = {"IfMatch": version} if version else {}
@@ -107,11 +110,12 @@ class Reader:
             return Answer(StreamingBody(BytesIO(), 0), known=True, version=standing.get("ETag", ""), tries=0)
         finally:
             vars(self._here).clear()
-        about = answer["ResponseMetadata"]
-        if not str(about["HTTPHeaders"].get("content-range", "")).startswith(f"bytes {start}-"):
-            answer["Body"].close()
+        came = _answer(answer)
+        part = answer.get("ContentRange", "")
+        if came.known and not part.startswith(f"bytes {start}-"):
+            came.body.close()
             raise exceptions.ResponseStreamingError(error="the store gives no parts of objects")
-        return Answer(answer["Body"], known=True, version=answer.get("ETag", ""), tries=about.get("RetryAttempts", 0))
+        return came
 
     def close(self) -> None:
         """Close the connections, of the client too."""
@@ -126,21 +130,19 @@ class Reader:
             answer = self.client.get_object(Bucket=self._bucket, Key=path)
         finally:
             here.clear()
-        about = answer["ResponseMetadata"]
-        known = bool({"content-length", "transfer-encoding"} & about["HTTPHeaders"].keys())
-        return Answer(answer["Body"], known, answer.get("ETag", ""), about.get("RetryAttempts", 0))
+        return _answer(answer)
 
     def _ask(self, path: str) -> Answer | AWSResponse | Exception | None:
         """Ask without the SDK: give the object, another answer, or what broke the connection.
 
         It is nothing of these where there is no pattern, or the SDK had better ask.
         """
-        pattern = self._pattern
-        if pattern is None or self._credentials is None:
+        # Credentials are asked for each time, for the SDK renews those that expire.
+        pattern, credentials = self._pattern, self._current()
+        if pattern is None or credentials is None:
             return None
         target = pattern.folder + _quoted(path)
-        # Credentials are asked for each time, for the SDK renews those that expire.
-        headers = pattern.headers(target, self._credentials.get_frozen_credentials(), _now())
+        headers = pattern.headers(target, credentials, _now())
         url = pattern.origin + target
         self._sending(event_name="before-send.s3.GetObject")
         try:
@@ -165,9 +167,17 @@ class Reader:
             return None
         told = came.headers
         if came.status != _OK:
-            return AWSResponse(url, came.status, told, came)  # type: ignore[arg-type]  # as the SDK makes it
+            return _refusal(url, came)
         body = StreamingBody(came, told.get("content-length"))  # type: ignore[arg-type]  # as the SDK makes it
         return Answer(body, "content-length" in told or "transfer-encoding" in told, told.get("etag", ""), 0)
+
+    def _current(self) -> "ReadOnlyCredentials | None":
+        if self._credentials is None:
+            return None
+        try:
+            return self._credentials.get_frozen_credentials()
+        except Exception:  # noqa: BLE001 - the SDK asks for them too, and has a name for it
+            return None
 
     def _before_send(self, event_name: str, request: AWSPreparedRequest, **more: object) -> AWSResponse | None:
         """Give the SDK what came already, in place of an answer to its request, or let it send that."""
@@ -250,6 +260,22 @@ def _pattern(
     theirs = {name: value for name, value in sent.items() if not name.startswith(_TRIES)}
     same = request.method == "GET" and request.url == found.origin + found.folder + name and ours == theirs
     return found if same else None
+
+
+def _answer(answer: "GetObjectOutputTypeDef") -> Answer:
+    about = answer["ResponseMetadata"]
+    known = bool({"content-length", "transfer-encoding"} & about["HTTPHeaders"].keys())
+    return Answer(answer["Body"], known, answer.get("ETag", ""), about.get("RetryAttempts", 0))
+
+
+def _refusal(url: str, came: urllib3.BaseHTTPResponse) -> AWSResponse | Exception:
+    """An answer that is no object, or what broke it off: the SDK reads it where it would not try again."""
+    refusal = AWSResponse(url, came.status, came.headers, came)  # type: ignore[arg-type]  # as the SDK makes it
+    try:
+        refusal.content  # noqa: B018 - it is read here, and kept
+    except urllib3.exceptions.HTTPError as error:
+        return exceptions.ConnectionClosedError(endpoint_url=url, error=error)
+    return refusal
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - the SDK has either

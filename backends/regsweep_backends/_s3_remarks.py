@@ -1,6 +1,7 @@
 """What an S3 bucket does with what is deleted: asked once, for the report."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -8,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from regsweep.storage.ports import Remark
 from regsweep_backends._remarks import versions_kept
 from regsweep_backends._s3_errors import code_of, said, short
-from regsweep_backends._s3_unseen import UNKNOWN
+from regsweep_backends._s3_unseen import UNKNOWN, versioning
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -19,9 +20,15 @@ _NONE: Final = UNKNOWN | {"NoSuchLifecycleConfiguration", "ObjectLockConfigurati
 Answer = TypeVar("Answer")
 
 
-def remarks(client: "S3Client", bucket: str, prefix: str) -> Iterator[Remark]:
-    """Tell what keeps bytes in a bucket of what is deleted below `prefix`."""
-    yield from _told("it keeps versions", lambda: list(_versions(client, bucket, prefix)))
+def remarks(
+    client: "S3Client", bucket: str, prefix: str, versions: Callable[[], str] | None = None
+) -> Iterator[Remark]:
+    """Tell what keeps bytes in a bucket of what is deleted below `prefix`.
+
+    Whether it keeps versions is told by `versions`, as by `_s3_unseen.versioning`, where another needs to know it too.
+    """
+    status = versions or partial(versioning, client, bucket)
+    yield from _told("it keeps versions", lambda: list(_versions(client, bucket, prefix, status)))
     yield from _told("objects in it are locked", lambda: list(_lock(client, bucket)))
 
 
@@ -37,8 +44,8 @@ def _told(what: str, ask: Callable[[], list[Remark]]) -> list[Remark]:
     return [Remark(code="untold", text=f"whether {what} cannot be told: {reason}")]
 
 
-def _versions(client: "S3Client", bucket: str, prefix: str) -> Iterator[Remark]:
-    if client.get_bucket_versioning(Bucket=bucket).get("Status") != "Enabled":
+def _versions(client: "S3Client", bucket: str, prefix: str, status: Callable[[], str]) -> Iterator[Remark]:
+    if status() != "Enabled":
         return
     days = _noncurrent_days(client, bucket, prefix)
     until = f"for {days} days, by its lifecycle rule" if days else "for ever: no lifecycle rule ends them"

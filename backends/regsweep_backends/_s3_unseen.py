@@ -1,20 +1,20 @@
 """What an S3 bucket holds that no listing of its objects shows: earlier versions, and multipart uploads never ended."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from regsweep.errors import StorageError
 from regsweep.storage.ports import State, Unseen
-from regsweep_backends._s3_errors import code_of, translate
+from regsweep_backends._s3_errors import NO_S3, code_of, translate
 from regsweep_backends._window import Window
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import MultipartUploadTypeDef
 
 VERSION: Final = "version="
 """How the mark of a version begins; its identifier follows. An ETag begins with a quotation mark."""
@@ -25,26 +25,30 @@ UNKNOWN: Final = frozenset({"NotImplemented", "MethodNotAllowed", "UnsupportedOp
 """What a store answers that does not know what it is asked for."""
 
 
+_ON_UPLOADS: Final = {"KeyMarker": "NextKeyMarker", "UploadIdMarker": "NextUploadIdMarker"}
+_ON_PARTS: Final = {"PartNumberMarker": "NextPartNumberMarker"}
+_ON_VERSIONS: Final = {"KeyMarker": "NextKeyMarker", "VersionIdMarker": "NextVersionIdMarker"}
+"""What to ask for the next page with, and where a page says it."""
+
+
 def unfinished(client: "S3Client", bucket: str, prefix: str, window: Window) -> Iterator[Unseen]:
     """See `Bucket.unfinished`."""
 
-    def size(upload: "MultipartUploadTypeDef") -> int | None:
-        pages = client.get_paginator("list_parts").paginate(
-            Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-        )
+    def size(upload: Mapping[str, Any]) -> int | None:
+        wanted = {"Bucket": bucket, "Key": upload["Key"], "UploadId": _identifier(upload, "UploadId")}
         try:
-            return sum(part["Size"] for page in pages for part in page.get("Parts", []))
+            pages = _pages(client.list_parts, _ON_PARTS, wanted, unknown=True)
+            return sum(int(part["Size"]) for page in pages for part in page.get("Parts", []))
         except ClientError as error:
             if code_of(error) == "NoSuchUpload":
                 # Ended since it was listed.
                 return None
-            if code_of(error) in UNKNOWN:
-                return 0
             raise
 
-    with _translated(bucket, prefix, unknown=True):
-        for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
-            listed = page.get("Uploads", [])
+    with _translated(bucket, prefix):
+        wanted = {"Bucket": bucket, "Prefix": prefix}
+        for page in _pages(client.list_multipart_uploads, _ON_UPLOADS, wanted, unknown=True):
+            listed = _below(prefix, page.get("Uploads", []))
             found = [
                 (upload, parts)
                 for upload, parts in zip(listed, window.each(size, listed), strict=True)
@@ -62,12 +66,15 @@ def versioning(client: "S3Client", bucket: str) -> str:
     """Whether versions are kept: `Enabled`, `Suspended`, or nothing where they never were.
 
     Raises:
-        StorageError: the bucket does not tell.
+        ClientError: the bucket does not tell.
+        BotoCoreError: there is no answer.
     """
-    told: Mapping[str, Any] = {}
-    with _translated(bucket, "", unknown=True):
-        told = client.get_bucket_versioning(Bucket=bucket)
-    return str(told.get("Status", ""))
+    try:
+        return client.get_bucket_versioning(Bucket=bucket).get("Status", "")
+    except ClientError as error:
+        if code_of(error) in UNKNOWN:
+            return ""
+        raise
 
 
 def versions(client: "S3Client", bucket: str, prefix: str, *, suspended: bool) -> Iterator[Unseen]:
@@ -77,17 +84,75 @@ def versions(client: "S3Client", bucket: str, prefix: str, *, suspended: bool) -
     what has it is not told.
     """
     with _translated(bucket, prefix):
-        for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
-            objects = [one for one in page.get("Versions", []) if not (suspended and one["VersionId"] == "null")]
-            markers = [one for one in page.get("DeleteMarkers", []) if not (suspended and one["VersionId"] == "null")]
+        for page in _pages(client.list_object_versions, _ON_VERSIONS, {"Bucket": bucket, "Prefix": prefix}):
+            objects, markers = (
+                [
+                    one
+                    for one in _below(prefix, page.get(kind, []))
+                    if not (suspended and _identifier(one, "VersionId") == "null")
+                ]
+                for kind in ("Versions", "DeleteMarkers")
+            )
             yield Unseen(
-                keys=[one["Key"] for one in objects] + [one["Key"] for one in markers],
+                keys=[one["Key"] for one in (*objects, *markers)],
                 sizes=[one["Size"] for one in objects] + [0] * len(markers),
                 modified=[_microseconds(one["LastModified"]) for one in (*objects, *markers)],
-                versions=[VERSION + one["VersionId"] for one in (*objects, *markers)],
+                versions=[VERSION + _identifier(one, "VersionId") for one in (*objects, *markers)],
                 states=[State.CURRENT if one["IsLatest"] else State.NONCURRENT for one in objects]
                 + [State.MARKER] * len(markers),
             )
+
+
+def _pages(
+    ask: Callable[..., Mapping[str, Any]],
+    going_on: Mapping[str, str],
+    wanted: Mapping[str, Any],
+    *,
+    unknown: bool = False,
+) -> Iterator[Mapping[str, Any]]:
+    """Ask for page after page; with `unknown`, for none where the store does not know what the first is.
+
+    The SDK's own pages end without a word where one does not say how to go on.
+
+    Raises:
+        ClientError: a page is refused.
+        BotoCoreError: there is no answer.
+        KeyError: a page does not say whether it is the last, or how to go on.
+        ValueError: a page leads to itself.
+    """
+    markers: dict[str, Any] = {}
+    while True:
+        try:
+            page = ask(**wanted, **markers)
+        except ClientError as error:
+            if unknown and not markers and code_of(error) in UNKNOWN:
+                return
+            raise
+        yield page
+        if not page["IsTruncated"]:
+            return
+        following = {name: page[field] for name, field in going_on.items() if page.get(field)}
+        if not following:
+            raise KeyError(*list(going_on.values())[:1])
+        if following == markers:
+            raise ValueError(following)
+        markers = following
+
+
+def _below(prefix: str, listed: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What lies below a prefix: not every store heeds it in each listing."""
+    return [one for one in listed if one["Key"].startswith(prefix)]
+
+
+def _identifier(one: Mapping[str, Any], field: str) -> str:
+    """What tells a version or an upload from others of its name.
+
+    Raises:
+        KeyError: there is nothing that does; to delete without it would delete the object itself.
+    """
+    if not one[field]:
+        raise KeyError(field)
+    return str(one[field])
 
 
 def _microseconds(moment: "datetime") -> int:
@@ -95,13 +160,17 @@ def _microseconds(moment: "datetime") -> int:
 
 
 @contextmanager
-def _translated(bucket: str, prefix: str, *, unknown: bool = False) -> Iterator[None]:
-    """Raise the ports' errors; with `unknown`, end the block where the store does not know what it is asked for."""
+def _translated(bucket: str, prefix: str) -> Iterator[None]:
+    """Raise the ports' errors."""
+    where = f"s3://{bucket}"
     try:
         yield
-    except ClientError as error:
-        if unknown and code_of(error) in UNKNOWN:
-            return
-        raise translate(error, key=prefix, bucket=f"s3://{bucket}") from error
-    except BotoCoreError as error:
-        raise translate(error, key=prefix, bucket=f"s3://{bucket}") from error
+    except (ClientError, BotoCoreError) as error:
+        raise translate(error, key=prefix, bucket=where) from error
+    except KeyError as error:
+        raise StorageError(
+            f"{where}: lists without {error.args[0]} what S3 lists with it", key=prefix, hint=NO_S3
+        ) from error
+    except (TypeError, ValueError) as error:
+        # The SDK's own too, of numbers and times that are none.
+        raise StorageError(f"{where}: does not list as S3 does", key=prefix, hint=NO_S3) from error

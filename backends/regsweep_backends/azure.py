@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, IncompleteReadError
+from requests.exceptions import RequestException
 
 from regsweep.errors import NotFoundError, UsageError
 from regsweep.registry.layout import BASE
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 
 _CALL: Final = 4 * REQUEST
 """Blobs that one call deletes at most: requests beside each other, for the service takes its time over each."""
-_PUBLIC: Final = ("realm", "serviceurl", "skipverify")
-"""The parameters that a URL repeats beside the account: what is needed to find the container again, and no secret."""
-_EMPTY: Final = 416
 
 
 def connect(parameters: Mapping[str, object], access: Access) -> ObjectStore:
@@ -76,7 +75,9 @@ class AzureBucket:
         legacy = _legacy(parameters)
         below = f"{root}/" if root else ""
         self.roots = [prefix + below for prefix, asked in (("", False), ("/", True)) if legacy in (asked, None)]
-        public = {"accountname": account.name} | {name: parameters.text(name) for name in _PUBLIC}
+        # What it takes to find the container again, and to tell it from any other, and no secret.
+        public = {"accountname": account.name, "realm": account.realm, "serviceurl": account.service}
+        public["skipverify"] = parameters.text("skipverify")
         if legacy is not None:
             public["legacyrootprefix"] = str(legacy).lower()
         query = urlencode({name: value for name, value in public.items() if value}, safe=":/")
@@ -113,7 +114,8 @@ class AzureBucket:
         def put() -> str:
             nonlocal attempts
             attempts += 1
-            return str(self._service.client.get_blob_client(path).upload_blob(content, overwrite=False)["etag"])
+            made = self._service.client.get_blob_client(path).upload_blob(content, overwrite=False)
+            return _told(made["etag"])
 
         try:
             return self._service.asked(put, path, Request.WRITE), True
@@ -133,17 +135,19 @@ class AzureBucket:
 
     def remarks(self, prefix: str) -> Iterator[Remark]:  # noqa: ARG002 - what is asked is the account's and the container's
         """See `Bucket.remarks`."""
-        # Each scan asks anew whether versions are kept; what it was told serves its remarks too.
-        return remarks(self._service, lambda: self.keeps_versions() if self._kept is None else self._kept)
+        return remarks(self._service, self.keeps_versions)
 
     def unfinished(self, prefix: str) -> Iterator[Unseen]:
         """See `Bucket.unfinished`."""
-        return _azure_unseen.unfinished(self._service, prefix)
+        # Each scan begins with this, so each asks anew whether versions are kept.
+        self._kept = None
+        self._kept = yield from _azure_unseen.unfinished(self._service, prefix)
 
     def keeps_versions(self) -> bool:
         """See `Bucket.keeps_versions`."""
-        base = f"{self.roots[0]}{BASE}/"
-        self._kept = _azure_unseen.keep_versions(self._service, [f"{base}blobs/", f"{base}repositories/"])
+        if self._kept is None:
+            base = f"{self.roots[0]}{BASE}/"
+            self._kept = _azure_unseen.keep_versions(self._service, [f"{base}blobs/", f"{base}repositories/"])
         return self._kept
 
     def versions(self, prefix: str) -> Iterator[Unseen]:
@@ -158,27 +162,42 @@ class AzureBucket:
         """Read from `start` on, of a version if one is given."""
         same: dict[str, Any] = {"etag": version, "match_condition": MatchConditions.IfNotModified} if version else {}
         answers: list[PipelineResponse[Any, Any]] = []
+
+        def take(answer: "PipelineResponse[Any, Any]") -> None:
+            answers.append(answer)
+            if answer.http_response.status_code == HTTPStatus.PARTIAL_CONTENT:
+                # At once: where the SDK reads a body it makes a request that broke off again by itself, unnoticed.
+                try:
+                    answer.http_response.internal_response.content  # noqa: B018 - it is kept there
+                except RequestException as error:
+                    raise IncompleteReadError(error, error=error) from error
+
         try:
-            body = self._service.client.download_blob(
-                path, offset=start, length=limit, raw_response_hook=answers.append, **same
-            )
+            body = self._service.client.download_blob(path, offset=start, length=limit, raw_response_hook=take, **same)
             content = body.read(limit)
         except HttpResponseError as error:
-            if error.status_code != _EMPTY:
+            if error.status_code != HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 raise
             # Of nothing there is no part, so there should be nothing.
             self.window.sent(Request.READ)
             empty = self._service.client.get_blob_client(path).get_blob_properties(**same)
             if empty.size != start:
                 raise IncompleteReadError("it changed while it was read") from error
-            return b"", empty.etag
+            return b"", _told(empty.etag)
         finally:
             # The SDK leaves some open: those that it refuses, and those of which it reads nothing.
             for answer in answers:
                 answer.http_response.internal_response.close()
         if len(content) != min(limit, body.size):
             raise IncompleteReadError(f"{len(content)} bytes of {body.size}")
-        return content, body.properties.etag
+        return content, _told(body.properties.etag)
+
+
+def _told(etag: str | None) -> str:
+    """An ETag, without which nothing can be done on the condition that it is still the same."""
+    if not etag:
+        raise IncompleteReadError("no ETag")
+    return etag
 
 
 def _legacy(parameters: Parameters) -> bool | None:

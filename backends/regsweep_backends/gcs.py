@@ -11,13 +11,13 @@ from uuid import uuid4
 
 import msgspec
 
-from regsweep.errors import DeniedError, NotFoundError, StorageError
+from regsweep.errors import UNREADABLE, DeniedError, NotFoundError, StorageError
 from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Result, Target, Unseen
 from regsweep_backends import _gcs_listing, _gcs_policies
 from regsweep_backends._gcs_errors import no_bucket, refused
-from regsweep_backends._gcs_listing import GENERATION, Listed
+from regsweep_backends._gcs_listing import GENERATION, Generation, Listed
 from regsweep_backends._gcs_service import Answer, Service
-from regsweep_backends._objects import ObjectStore, open_store, replaced
+from regsweep_backends._objects import ObjectStore, failed, open_store, replaced
 from regsweep_backends._pages import Objects
 from regsweep_backends._parameters import Parameters
 
@@ -33,11 +33,11 @@ _NO_BUCKET: Final = "The specified bucket does not exist"
 
 
 class _Created(msgspec.Struct):
-    generation: str
+    generation: Generation
 
 
 class _Standing(msgspec.Struct):
-    generation: str
+    generation: Generation
     size: str
 
 
@@ -211,7 +211,7 @@ class GcsBucket:
             raise refused(answer.status, answer.said, key="", bucket=self._where)
         try:
             return _gcs_policies.decode(answer.body)
-        except ValueError as error:
+        except UNREADABLE as error:
             raise StorageError(f"{self._where}: what it tells of itself makes no sense: {error}", key="") from error
 
     def _pages(self, query: Mapping[str, str]) -> Iterator[Listed]:
@@ -238,7 +238,7 @@ class GcsBucket:
     def _sense(self, prefix: str) -> Iterator[None]:
         try:
             yield
-        except ValueError as error:
+        except UNREADABLE as error:
             raise StorageError(f"{self._where}: its listing makes no sense: {error}", key=prefix) from error
 
     def _insert(self, path: str, content: bytes) -> Answer:
@@ -266,7 +266,7 @@ class GcsBucket:
             raise refused(answer.status, answer.said, key=path, bucket=self._where)
         try:
             return _decode_created(answer.body).generation
-        except ValueError as error:
+        except UNREADABLE as error:
             raise StorageError(f"{path}: the answer to writing it makes no sense: {error}", key=path) from error
 
     def _delete_one(self, target: Target) -> Outcome:
@@ -288,7 +288,7 @@ class GcsBucket:
         except NotFoundError:
             return Outcome(Result.ABSENT)
         except StorageError as error:
-            return Outcome(Result.FAILED, error.message)
+            return failed(error)
         return Outcome(Result.DELETED)
 
     def _standing(self, path: str) -> _Standing:
@@ -298,7 +298,7 @@ class GcsBucket:
             raise self._refused(answer, path)
         try:
             return _decode_standing(answer.body)
-        except ValueError as error:
+        except UNREADABLE as error:
             raise StorageError(f"{path}: what is told of it makes no sense: {error}", key=path) from error
 
     def _refused(self, answer: Answer, path: str) -> StorageError:

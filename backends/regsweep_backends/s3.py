@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
@@ -10,14 +11,14 @@ import urllib3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 
 from regsweep.errors import NotFoundError, StorageError
-from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Target, Unseen
+from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Result, Target, Unseen
 from regsweep_backends import _s3_listing, _s3_unseen
 from regsweep_backends._objects import ObjectStore, open_store, replaced
 from regsweep_backends._pages import Objects
 from regsweep_backends._parameters import Parameters
 from regsweep_backends._s3_client import ATTEMPTS, PAGE, endpoint_of, make_client, make_session
 from regsweep_backends._s3_deleting import delete_batch, delete_one
-from regsweep_backends._s3_errors import CHANGED, code_of, translate
+from regsweep_backends._s3_errors import CHANGED, NO_S3, code_of, translate
 from regsweep_backends._s3_reading import Answer, Reader
 from regsweep_backends._s3_remarks import remarks
 from regsweep_backends._window import Window
@@ -56,7 +57,6 @@ _REQUESTS: Final = {
     "AbortMultipartUpload": Request.DELETE,
 }
 """What is counted as a reading otherwise: `GetObject`, and what the SDK asks by itself."""
-_NO_S3: Final = "see regionendpoint: what answers there is no S3"
 
 
 def connect(parameters: Mapping[str, object], access: Access) -> ObjectStore:
@@ -92,6 +92,8 @@ class S3Bucket:
         for name in _FLAGS:
             parameters.flag(name)
         self._batches = True
+        self._created: dict[tuple[str, str], str] = {}
+        """The identifiers of the versions that were created here, by their objects' names and ETags."""
         self.window = Window(access.concurrency, access.rate)
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -107,7 +109,7 @@ class S3Bucket:
                 try:
                     page = _parsed(answer)
                 except (KeyError, TypeError) as error:
-                    raise StorageError(f"{self._where}: does not list as S3 does", key=prefix, hint=_NO_S3) from error
+                    raise StorageError(f"{self._where}: does not list as S3 does", key=prefix, hint=NO_S3) from error
             yield page.objects
             if not page.objects.more:
                 return
@@ -136,22 +138,26 @@ class S3Bucket:
                 if code_of(error) in CHANGED:
                     raise replaced(path) from error
                 raise translate(error, key=path, bucket=self._where) from error
-            try:
-                content = _read(answer, limit)
-            except BotoCoreError as error:
-                # The SDK tries again only until the answer begins.
-                if attempt == ATTEMPTS:
-                    raise translate(error, key=path, bucket=self._where) from error
-                self.window.throttled()
-                self.window.pause(attempt)
+            except urllib3.exceptions.HTTPError as error:
+                cut: BotoCoreError = ResponseStreamingError(error=error)
             else:
-                self.window.noted(answer.tries)
-                return content, answer.version
+                try:
+                    content = _read(answer, limit)
+                except BotoCoreError as error:
+                    cut = error
+                else:
+                    self.window.noted(answer.tries)
+                    return content, answer.version
+            # The SDK tries again only until the answer begins.
+            if attempt == ATTEMPTS:
+                raise translate(cut, key=path, bucket=self._where) from cut
+            self.window.throttled()
+            self.window.pause(attempt)
 
     def create(self, path: str, content: bytes) -> tuple[str, bool] | None:
         """See `Bucket.create`."""
         try:
-            created = self._put(path, content, "*")
+            created, identifier = self._put(path, content, "*")
         except ClientError as error:
             if code_of(error) in CHANGED:
                 return self._own(path, content, error)
@@ -160,9 +166,12 @@ class S3Bucket:
         except BotoCoreError as error:
             raise translate(error, key=path, bucket=self._where) from error
         else:
-            return created, self._honours(path, content)
+            sure = self._honours(path, content)
+            if sure and identifier not in ("", "null"):
+                self._created[path, created] = identifier
+            return created, sure
         try:
-            return self._put(path, content), False
+            return self._put(path, content)[0], False
         except (ClientError, BotoCoreError) as error:
             raise translate(error, key=path, bucket=self._where) from error
 
@@ -187,7 +196,14 @@ class S3Bucket:
         return (version, True) if standing == content else None
 
     def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
-        """See `Bucket.delete`."""
+        """See `Bucket.delete`. Of what was created here no version is left, if this user may delete versions."""
+        if len(targets) == 1 and (identifier := self._created.get((targets[0].key, targets[0].version))):
+            (outcome,) = self._delete([replace(targets[0], version=_s3_unseen.VERSION + identifier)])
+            if outcome.result is not Result.FAILED:
+                return iter([outcome])
+        return self._delete(targets)
+
+    def _delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         if self._batches and not any(target.version.startswith(_s3_unseen.UPLOAD) for target in targets):
             outcomes = delete_batch(self._client, self._name, targets, self.window)
             if outcomes is not None:
@@ -197,7 +213,7 @@ class S3Bucket:
 
     def remarks(self, prefix: str) -> Iterator[Remark]:
         """See `Bucket.remarks`."""
-        return remarks(self._client, self._name, prefix)
+        return remarks(self._client, self._name, prefix, lambda: self._status)
 
     def unfinished(self, prefix: str) -> Iterator[Unseen]:
         """See `Bucket.unfinished`."""
@@ -219,8 +235,15 @@ class S3Bucket:
             del self._reader
 
     @cached_property
-    def _versioning(self) -> str:
+    def _status(self) -> str:
         return _s3_unseen.versioning(self._client, self._name)
+
+    @property
+    def _versioning(self) -> str:
+        try:
+            return self._status
+        except (ClientError, BotoCoreError) as error:
+            raise translate(error, key="", bucket=self._where) from error
 
     @property
     def _client(self) -> "S3Client":
@@ -229,8 +252,11 @@ class S3Bucket:
     @cached_property
     def _reader(self) -> Reader:
         # Made when first used: each process has its own.
-        session = make_session(self._parameters)
-        client = make_client(session, self._parameters, self._endpoint, concurrency=self.window.most)
+        try:
+            session = make_session(self._parameters)
+            client = make_client(session, self._parameters, self._endpoint, concurrency=self.window.most)
+        except BotoCoreError as error:
+            raise translate(error, key="", bucket=self._where) from error
         return Reader(client, session.get_credentials(), self._name, self._sending)
 
     def _sending(self, event_name: str, **_: object) -> None:
@@ -244,11 +270,12 @@ class S3Bucket:
             raise translate(error, key=prefix, bucket=self._where) from error
         except (ValueError, KeyError, RecursionError) as error:
             # The SDK's own, of numbers and times that are none.
-            raise StorageError(f"{self._where}: does not list as S3 does", key=prefix, hint=_NO_S3) from error
+            raise StorageError(f"{self._where}: does not list as S3 does", key=prefix, hint=NO_S3) from error
         self.window.noted(answer["ResponseMetadata"].get("RetryAttempts", 0))
         return answer
 
-    def _put(self, path: str, content: bytes, condition: str = "") -> str:
+    def _put(self, path: str, content: bytes, condition: str = "") -> tuple[str, str]:
+        """Write an object; give its ETag, and the identifier of its version where the bucket keeps versions."""
         request: PutObjectRequestTypeDef = {"Bucket": self._name, "Key": path, "Body": content}
         if condition:
             request["IfNoneMatch"] = condition
@@ -257,7 +284,8 @@ class S3Bucket:
             request["ServerSideEncryption"] = "aws:kms" if key else "AES256"
             if key:
                 request["SSEKMSKeyId"] = key
-        return self._client.put_object(**request)["ETag"]
+        answer = self._client.put_object(**request)
+        return answer["ETag"], answer.get("VersionId", "")
 
 
 def _read(answer: Answer, limit: int) -> bytes:

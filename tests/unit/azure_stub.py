@@ -14,7 +14,10 @@ KEY = "c2VjcmV0IG9mIG5vYm9keQ=="
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer; `whole` false breaks the connection before its end, and a status of 0 before its beginning."""
+    """An answer; `whole` false breaks the connection before its end, and a status of 0 before its beginning.
+
+    Before the end of what has no body is among its headers.
+    """
 
     status: int
     body: bytes = b""
@@ -94,8 +97,11 @@ class Stub:
                     self.send_response(answer.status)
                     for name, value in answer.headers.items():
                         self.send_header(name, value)
-                    self.send_header("Content-Length", str(len(answer.body)))
-                    self.end_headers()
+                    if answer.whole or answer.body:
+                        self.send_header("Content-Length", str(len(answer.body)))
+                        self.end_headers()
+                    else:
+                        self.flush_headers()
                     if self.command != "HEAD":
                         self.wfile.write(answer.body if answer.whole else answer.body[:-1])
                 self.wfile.flush()

@@ -29,6 +29,7 @@ class Answer:
     status: int
     body: bytes
     generation: str = ""
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,14 @@ class Fault:
     """Do what was asked, and hang up."""
     cut: bool = False
     """Answer with half of the body."""
+    torn: bool = False
+    """Answer with some of the headers."""
 
 
 HANG_UP: Final = Fault()
 LOST: Final = Fault(lost=True)
 CUT: Final = Fault(cut=True)
+TORN: Final = Fault(torn=True)
 
 
 def refusal(status: int, message: str) -> Answer:
@@ -154,7 +158,8 @@ class Stub:
         if asked.path == "/token":
             return Answer(200, json.dumps({"access_token": TOKEN, "expires_in": 3600}).encode())
         if asked.path == f"/storage/v1/b/{BUCKET}":
-            known = {} if self.versioning is None else {"versioning": {"enabled": self.versioning}}
+            known: dict[str, object] = {"kind": "storage#bucket"}
+            known |= {} if self.versioning is None else {"versioning": {"enabled": self.versioning}}
             return Answer(200, json.dumps(known).encode())
         if asked.path == objects:
             return self._versions(asked.query) if asked.query.get("versions") == "true" else self._list(asked.query)
@@ -255,12 +260,17 @@ class Stub:
                     if fault == LOST:
                         self.hang_up()
                     else:
-                        self.send(answer, cut=fault == CUT)
+                        self.send(answer, cut=fault == CUT, torn=fault == TORN)
 
-            def send(self, answer: Answer, *, cut: bool = False) -> None:
+            def send(self, answer: Answer, *, cut: bool = False, torn: bool = False) -> None:
                 self.send_response(answer.status)
-                if answer.generation:
-                    self.send_header("x-goog-generation", answer.generation)
+                if torn:
+                    self.flush_headers()
+                    self.close_connection = True
+                    return
+                told = {"Location": answer.location, "x-goog-generation": answer.generation}
+                for name in filter(told.get, told):
+                    self.send_header(name, told[name])
                 self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
                 self.wfile.write(answer.body[: len(answer.body) // 2] if cut else answer.body)

@@ -1,10 +1,12 @@
 """A server on this machine alone that answers what a test tells it to, and notes what it was asked."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -29,6 +31,8 @@ class Answer:
     Attributes:
         announced: the length that it announces, if that is not the body's; it then hangs up after the body.
         hang_up: whether it says nothing at all.
+        torn: whether it hangs up among its headers.
+        chunked: whether it sends the body as one chunk, and hangs up where the next should be.
     """
 
     status: int = 200
@@ -36,9 +40,12 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     announced: int | None = None
     hang_up: bool = False
+    torn: bool = False
+    chunked: bool = False
 
 
 HANG_UP: Final = Answer(hang_up=True)
+TORN: Final = Answer(torn=True)
 
 
 def error(status: int, code: str, message: str = "as told") -> Answer:
@@ -71,9 +78,29 @@ class Stub:
         }
 
 
+def _hide(server: ThreadingHTTPServer, certificate: tuple[Path, Path]) -> None:
+    """Put a server behind TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    # Each connection shakes hands in its own thread, else one that fails would end the server.
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+
+
+def _break_off(handler: BaseHTTPRequestHandler, said: Answer) -> None:
+    """Say no more than is said of an answer that breaks off by itself."""
+    handler.close_connection = True
+    if said.torn:
+        handler.wfile.write(f"HTTP/1.1 {said.status} OK\r\nServer: stub\r\nContent-Le".encode())
+    elif said.chunked:
+        handler.send_response(said.status)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.wfile.write(b"%x\r\n%b\r\n" % (len(said.body), said.body))
+
+
 @contextmanager
-def stub(answer: Callable[[Request], Answer]) -> Iterator[Stub]:
-    """Run a server until the block ends."""
+def stub(answer: Callable[[Request], Answer], certificate: tuple[Path, Path] | None = None) -> Iterator[Stub]:
+    """Run a server until the block ends; with a certificate's chain and key, behind TLS."""
     running = Stub(answer)
 
     class Handler(BaseHTTPRequestHandler):
@@ -93,8 +120,8 @@ def stub(answer: Callable[[Request], Answer]) -> Iterator[Stub]:
             )
             running.asked.append(asked)
             said = running.answer(asked)
-            if said.hang_up:
-                self.close_connection = True
+            if said.hang_up or said.torn or said.chunked:
+                _break_off(self, said)
                 return
             self.send_response(said.status)
             for name, value in said.headers.items():
@@ -109,6 +136,10 @@ def stub(answer: Callable[[Request], Answer]) -> Iterator[Stub]:
 
         do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer  # noqa: N815 - the base class's names
 
+        def handle(self) -> None:
+            with suppress(ssl.SSLError):
+                super().handle()
+
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
@@ -117,7 +148,9 @@ def stub(answer: Callable[[Request], Answer]) -> Iterator[Stub]:
         block_on_close = False
 
     with Server((HOST, 0), Handler) as server:
-        running.endpoint = f"http://{HOST}:{server.server_address[1]}"
+        running.endpoint = f"{'https' if certificate else 'http'}://{HOST}:{server.server_address[1]}"
+        if certificate:
+            _hide(server, certificate)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:

@@ -15,6 +15,7 @@ from azure.storage.blob import ContainerClient
 from regsweep.errors import DeniedError, NotFoundError, RegsweepError, StorageError, UsageError
 from regsweep.storage import drivers
 from regsweep.storage.ports import Access, Held, Outcome, Result, Scope, Target
+from regsweep.storage.ports import Request as Kind
 from regsweep_backends._objects import ObjectStore
 from regsweep_backends.azure import AzureBucket, connect
 from tests.servers import azurite
@@ -25,6 +26,10 @@ LINK = f"{BASE}repositories/a/_layers/sha256/{'1' * 64}/link"
 CONNECTION = f"DefaultEndpointsProtocol=https;AccountName=theirs;AccountKey={KEY};EndpointSuffix=core.windows.net"
 DONE = Answer(202)
 DELETED = Outcome(Result.DELETED)
+XML = {"Content-Type": "application/xml"}
+MULTIPART = {"Content-Type": "multipart/mixed; boundary=b"}
+TORN = Answer(200, whole=False)
+"""An answer that breaks off among its headers."""
 BUSY = refusal(503, "ServerBusy", "The server is busy.")
 
 
@@ -179,11 +184,43 @@ def test_nobody_at_the_address_is_told(stub: Stub) -> None:
 
 def test_a_store_tells_its_account_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", CONNECTION)
-    given = {"container": "c", "rootdirectory": "/a b/", "realm": "core.chinacloudapi.cn"}
+    given = {"container": "c", "rootdirectory": "/a b/", "realm": "core.chinacloudapi.cn", "accountname": "theirs"}
     assert AzureBucket(given).url == "az://c/a%20b?accountname=theirs&realm=core.chinacloudapi.cn"
+    elsewhere = CONNECTION.replace("windows.net", "usgovcloudapi.net")
+    given = {"container": "c", "connectionstring": elsewhere}
+    assert AzureBucket(given).url == "az://c?accountname=theirs&realm=core.usgovcloudapi.net"
     identity = {"type": "client_secret", "tenantid": "t", "clientid": "u", "secret": KEY}
     for name, secret in (("accountkey", KEY), ("connectionstring", CONNECTION), ("credentials", identity)):
         assert AzureBucket({"container": "c", "accountname": "ours", name: secret}).url == "az://c?accountname=ours"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "told"),
+    [
+        ("https://one.example/", "https://one.example"),
+        (f"https://u:{KEY}@two.example:8/a?sig={KEY}#{KEY}", "https://two.example:8/a"),
+        ("http://[", ""),
+        (KEY, ""),
+    ],
+)
+def test_a_store_tells_which_service_its_connection_string_leads_to(endpoint: str, told: str) -> None:
+    for name in ("AccountName=a;", ""):
+        connection = f"BlobEndpoint={endpoint};{name}SharedAccessSignature=sig={KEY}"
+        query = "&".join([*["accountname=a"] * bool(name), *[f"serviceurl={told}"] * bool(told)])
+        assert AzureBucket({"container": "c", "connectionstring": connection}).url == "az://c" + f"?{query}" * bool(
+            query
+        )
+
+
+def test_the_service_of_a_connection_string_is_found_again_by_that_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = f"BlobEndpoint=https://one.example/;AccountName=a;AccountKey={KEY}"
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", connection)
+    found = {"container": "c", "accountname": "a", "serviceurl": "https://one.example"}
+    assert AzureBucket({"container": "c"}).url == AzureBucket(found).url
+    assert AzureBucket(found)._service.client.credential.account_key == KEY  # noqa: SLF001 - as below
+    other = found | {"serviceurl": "https://two.example"}
+    client = AzureBucket(other)._service.client  # noqa: SLF001 - as below
+    assert (client.primary_hostname, type(client.credential).__name__) == ("two.example", "DefaultAzureCredential")
 
 
 @pytest.mark.parametrize(
@@ -191,6 +228,11 @@ def test_a_store_tells_its_account_and_no_secret(monkeypatch: pytest.MonkeyPatch
     [
         ({"AZURE_STORAGE_CONNECTION_STRING": CONNECTION}, {}, "theirs.blob.core.windows.net"),
         ({"AZURE_STORAGE_CONNECTION_STRING": CONNECTION}, {"accountname": "theirs"}, "theirs.blob.core.windows.net"),
+        (
+            {"AZURE_STORAGE_CONNECTION_STRING": CONNECTION, "AZURE_STORAGE_KEY": KEY},
+            {"accountname": "theirs", "realm": "core.usgovcloudapi.net"},
+            "theirs.blob.core.usgovcloudapi.net",
+        ),
         (
             {"AZURE_STORAGE_CONNECTION_STRING": CONNECTION, "AZURE_STORAGE_KEY": KEY},
             {"accountname": "ours"},
@@ -257,9 +299,19 @@ def test_parameters_that_make_no_sense_are_named(parameters: dict[str, object], 
     assert word in error.message
 
 
-def test_a_connection_string_that_makes_no_sense_is_not_repeated() -> None:
-    error = failure(first, AzureBucket({"container": "c", "connectionstring": f"AccountKey={KEY}"}))
+@pytest.mark.parametrize(
+    "connection", [f"AccountKey={KEY}", f"BlobEndpoint=http://[;AccountName=a;AccountKey={KEY}", f"{KEY};{KEY}", "="]
+)
+def test_a_connection_string_that_makes_no_sense_is_not_repeated(connection: str) -> None:
+    error = failure(first, AzureBucket({"container": "c", "connectionstring": connection}))
     assert isinstance(error, UsageError)
+
+
+def test_a_tenant_that_can_be_none_is_the_user_s_to_mend() -> None:
+    identity = {"type": "client_secret", "tenantid": "no tenant", "clientid": "u", "secret": KEY}
+    error = failure(first, AzureBucket({"container": "c", "accountname": "ours", "credentials": identity}))
+    assert isinstance(error, UsageError)
+    assert "tenantid" in error.hint
 
 
 def test_credentials_do_not_belong_into_a_url() -> None:
@@ -314,6 +366,12 @@ def test_only_the_beginning_that_was_asked_for_is_fetched(stub: Stub, bucket: Az
         (refusal(401, "NoAuthenticationInformation"), DeniedError),
         (Answer(200), StorageError),
         (Answer(502, b"<html>"), StorageError),
+        (Answer(201, b"", {"x-ms-error-code": "BlobNotFound"}), StorageError),
+        (Answer(403, b"", {"x-ms-error-code": "BlobNotFound"}), DeniedError),
+        (Answer(404, b"<Error><Code/></Error>", XML), StorageError),
+        (Answer(404, b"<Error><Code>BlobNotFound</Code></Error>", XML), StorageError),
+        (Answer(200, b"", {"x-ms-error-code": "BlobNotFound"}), StorageError),
+        (Answer(206, b"x", {"Content-Range": "bytes 0-0/1"}), StorageError),
     ],
 )
 def test_only_the_service_s_own_word_means_absent(
@@ -328,7 +386,8 @@ def test_only_the_service_s_own_word_means_absent(
 
 
 @pytest.mark.parametrize(
-    "trouble", [LOST, _content(b"cont", whole=False), BUSY, refusal(500, "InternalError"), refusal(429, "Throttled")]
+    "trouble",
+    [LOST, TORN, _content(b"cont", whole=False), BUSY, refusal(500, "InternalError"), refusal(429, "Throttled")],
 )
 def test_what_was_lost_is_asked_for_again(trouble: Answer, stub: Stub, bucket: AzureBucket) -> None:
     stub.answers += [trouble, trouble, _content(b"content")]
@@ -338,6 +397,13 @@ def test_what_was_lost_is_asked_for_again(trouble: Answer, stub: Stub, bucket: A
 def test_a_body_that_always_breaks_off_is_an_error(stub: Stub, bucket: AzureBucket) -> None:
     stub.always = lambda _: _content(b"content", whole=False)
     assert not isinstance(failure(bucket.get, "k", 100), NotFoundError)
+
+
+@pytest.mark.parametrize("trouble", [LOST, TORN, _content(b"content", whole=False), BUSY])
+def test_no_trouble_is_tried_more_often_than_any_other(trouble: Answer, stub: Stub, bucket: AzureBucket) -> None:
+    stub.always = lambda _: trouble
+    failure(bucket.get, "k", 100)
+    assert len(stub.requests) == bucket.window.requests[Kind.READ] == 6
 
 
 def test_trouble_that_does_not_end_is_told_after_pauses_that_grow(
@@ -383,6 +449,21 @@ def test_a_listing_that_makes_no_sense_is_an_error(
     stub.always = lambda _: Answer(200, body, {"Content-Type": "application/xml"})
     error = failure(next, bucket.listing(BASE, folders=folders))
     assert "cannot be listed" in error.message
+
+
+def test_a_listing_that_breaks_off_among_its_headers_is_asked_for_again(stub: Stub, bucket: AzureBucket) -> None:
+    body = b"<EnumerationResults><Blobs></Blobs><NextMarker/></EnumerationResults>"
+    stub.answers += [TORN, TORN, Answer(200, body, XML)]
+    assert [part.keys for part in bucket.listing(BASE)] == [[]]
+    stub.always = lambda _: TORN
+    failure(list, bucket.listing(BASE))
+    assert len(stub.requests) == 3 + 6
+
+
+def test_a_listing_in_letters_that_nobody_knows_is_an_error(stub: Stub, bucket: AzureBucket) -> None:
+    body = b'<?xml version="1.0" encoding="nonsense"?><EnumerationResults><Blobs /></EnumerationResults>'
+    stub.always = lambda _: Answer(200, body, XML)
+    failure(list, bucket.listing(BASE))
 
 
 def test_a_listing_goes_on_where_a_page_ended(server: azurite.Server, container: ContainerClient) -> None:
@@ -498,6 +579,9 @@ def test_answers_of_a_batch_are_told_apart_by_their_numbers(stub: Stub, bucket: 
         batch((0, DONE), (2, DONE)),
         batch((None, DONE), (None, DONE)),
         batch((0, refusal(404, "ResourceNotFound")), (1, refusal(404, "ContainerNotFound"))),
+        Answer(202, b"<", MULTIPART),
+        Answer(202, b"--b\r\nContent-Type: application/http\r\nContent-ID: 0\r\n\r\nnonsense\r\n--b--\r\n", MULTIPART),
+        Answer(202, b"--b\r\nContent-Type: text/plain\r\nContent-ID: 0\r\n\r\nnonsense\r\n--b--\r\n", MULTIPART),
     ],
 )
 def test_where_batches_do_not_work_blobs_are_deleted_one_by_one(
@@ -535,6 +619,17 @@ def test_trouble_with_a_whole_batch_is_the_outcome_of_each(stub: Stub, bucket: A
     assert len(stub.requests) == 6
 
 
+@pytest.mark.parametrize("batches", [True, False])
+def test_what_cannot_be_deleted_says_what_to_do_about_it(stub: Stub, bucket: AzureBucket, *, batches: bool) -> None:
+    denied = refusal(403, "AuthorizationPermissionMismatch")
+    stub.answers += [batch((0, DONE), (1, denied)) if batches else refusal(501, "NotImplemented")]
+    stub.always = lambda _: denied
+    *_, outcome = bucket.delete([target("a"), target("b")])
+    assert outcome.result is Result.FAILED
+    assert "Storage Blob Data Contributor" in outcome.error
+    assert "\n" not in outcome.error
+
+
 def test_a_blob_that_stays_too_much_fails_alone(stub: Stub, bucket: AzureBucket) -> None:
     stub.answers += [batch((0, DONE), (1, BUSY))]
     stub.always = lambda _: batch((0, BUSY))
@@ -562,6 +657,11 @@ def test_a_lock_whose_creation_was_answered_too_late_is_one_s_own(stub: Stub, bu
     stub.answers += [LOST, refusal(409, "BlobAlreadyExists"), _content(b"mine")]
     assert bucket.create("lock", b"mine") == ('"0x1"', True)
     assert [request.headers.get("If-None-Match") for request in stub.requests] == ["*", "*", None]
+
+
+def test_a_lock_whose_creation_was_answered_without_its_etag_is_one_s_own(stub: Stub, bucket: AzureBucket) -> None:
+    stub.answers += [Answer(201), refusal(409, "BlobAlreadyExists"), _content(b"mine")]
+    assert bucket.create("lock", b"mine") == ('"0x1"', True)
 
 
 @pytest.mark.parametrize("standing", [_content(b"yours"), refusal(404, "BlobNotFound")])

@@ -100,6 +100,8 @@ def test_an_empty_page_in_one_tag_has_nothing() -> None:
         page(blob().replace("<Etag>0x8DE2BC1</Etag>", "")),
         page(blob().replace("<Content-Length>71</Content-Length>", "")),
         page(blob().replace(">71<", ">many<")),
+        page(blob().replace(">71<", ">-1<")),
+        page(blob("a&amp;b").replace(">71<", f">{'9' * 30}<")),
         page(blob().replace("Nov 2026 01:30:33 GMT</Last", "Nov 2026 01:30:33 CET</Last")),
         page(blob().replace("Nov 2026 01:30:33 GMT</Last", "Now 2026 01:30:33 GMT</Last")),
         page(blob("")),

@@ -13,7 +13,7 @@ from fixtures.images import image
 from regsweep.errors import DeniedError, StorageError
 from regsweep.registry.layout import BASE
 from regsweep.storage.ports import Outcome, Request, Result, State, Target, Unseen
-from regsweep_backends._azure_listing import BLOCKS, CURRENT, NEVER, VERSION, parse_uncommitted
+from regsweep_backends._azure_listing import BLOCKS, CURRENT, NEVER, VERSION, parse_beside
 from regsweep_backends.azure import AzureBucket
 from tests.command import regsweep
 from tests.real.copies import connection_string
@@ -24,7 +24,7 @@ from tests.unit import azure_stub
 from tests.unit.azure_stub import LOST, Answer, Stub, refusal
 from tests.unit.azure_versions import Container
 from tests.unit.forgotten import forgotten
-from tests.unit.test_azure_listing import page
+from tests.unit.test_azure_listing import blob, page
 
 ROOT = f"{BASE}/"
 KEY = f"{ROOT}blobs/a b+%/\u00e9&"
@@ -129,13 +129,56 @@ def test_that_versions_are_kept_shows_in_what_is_listed_first(
     assert len(stub.requests) == asked + 2
 
 
-def test_of_a_container_that_keeps_none_two_parts_are_listed(kept: Container, stub: Stub, bucket: AzureBucket) -> None:
+def test_that_versions_are_kept_shows_in_whatever_part_of_a_listing_one_stands(
+    kept: Container, bucket: AzureBucket
+) -> None:
     kept.keeps, kept.part = False, 1
-    for folder in ("blobs", "repositories"):
-        for name in ("x", "y"):
-            kept.put(f"{ROOT}{folder}/{name}", b"x")
+    for name in ("blobs/x", "repositories/x", "repositories/y"):
+        kept.put(f"{ROOT}{name}", b"x")
     assert not bucket.keeps_versions()
-    assert len(stub.requests) == bucket.window.requests[Request.LIST] == 2
+    assert list(bucket.unfinished(ROOT)) == []
+    assert not bucket.keeps_versions()
+    kept.keeps = True
+    kept.put(f"{ROOT}repositories/z", b"x")
+    assert list(bucket.unfinished(ROOT)) == []
+    assert bucket.keeps_versions()
+
+
+def test_the_listing_that_looks_for_uploads_tells_of_versions_too(
+    kept: Container, stub: Stub, bucket: AzureBucket
+) -> None:
+    for keeps in (False, True):
+        kept.keeps = keeps
+        kept.put(f"{ROOT}blobs/x", b"x")
+        assert list(bucket.unfinished(ROOT)) == []
+        asked = len(stub.requests)
+        assert bucket.keeps_versions() is keeps
+        assert len(stub.requests) == asked
+
+
+def test_where_uploads_and_versions_are_not_listed_at_once_they_are_one_after_the_other(
+    kept: Container, stub: Stub, bucket: AzureBucket
+) -> None:
+    kept.put(f"{ROOT}blobs/x", b"x")
+    no = refusal(400, "InvalidQueryParameterValue")
+    both = "include=uncommittedblobs,versions"
+    stub.always = lambda request: no if both in unquote(request.path) else kept(request)
+    assert list(bucket.unfinished(ROOT)) == []
+    assert bucket.keeps_versions()
+    assert [both in unquote(request.path) for request in stub.requests] == [True, False, False]
+
+
+def test_versions_that_cannot_be_listed_to_their_end_are_not_none(
+    kept: Container, stub: Stub, bucket: AzureBucket
+) -> None:
+    kept.keeps, kept.part = False, 1
+    for name in ("x", "y"):
+        kept.put(f"{ROOT}blobs/{name}", b"x")
+    denied = refusal(403, "AuthorizationFailure")
+    stub.always = lambda request: denied if "marker=" in request.path else kept(request)
+    for call in (bucket.keeps_versions, lambda: list(bucket.unfinished(ROOT)), bucket.keeps_versions):
+        with pytest.raises(DeniedError):
+            call()
 
 
 def test_versions_of_what_is_gone_show_too(kept: Container, bucket: AzureBucket) -> None:
@@ -164,6 +207,7 @@ def test_an_emulator_that_knows_no_versions_keeps_none(container: ContainerClien
         (Answer(200, b"<html>", XML), StorageError),
         (Answer(200, page("<Blob><Name>k</Name></Blob>"), XML), StorageError),
         (BUSY, StorageError),
+        (Answer(200, page(blob().replace(">71<", ">-1<")), XML), StorageError),
     ],
 )
 def test_what_cannot_be_listed_is_an_error(
@@ -362,8 +406,8 @@ def uncommitted(name: str, more: str = "") -> str:
 
 def test_blocks_of_which_nothing_tells_the_age_are_younger_than_anything_that_may_go() -> None:
     created = "<Creation-Time>Wed, 25 Nov 2026 01:30:33 GMT</Creation-Time>"
-    assert parse_uncommitted(page(uncommitted("k")))[0] == [("k", NEVER)]
-    assert parse_uncommitted(page(uncommitted("k", created)))[0] == [("k", 1_795_570_233_000_000)]
+    assert parse_beside(page(uncommitted("k")))[0].uncommitted == [("k", NEVER)]
+    assert parse_beside(page(uncommitted("k", created)))[0].uncommitted == [("k", 1_795_570_233_000_000)]
 
 
 def prefix_of(request: azure_stub.Request) -> str:
@@ -376,7 +420,7 @@ def test_uploads_on_every_part_of_a_listing_are_told(stub: Stub, bucket: AzureBu
             return BLOCK if "k1" in request.path else refusal(404, "BlobNotFound")
         prefix, marker = prefix_of(request), request.path.partition("marker=")[2].partition("&")[0]
         if "sha512" not in prefix:
-            return listing("", "more" if prefix == "p/" else "")
+            return listing("", "more" if prefix == "p/" and "delimiter" not in request.path else "")
         number = int(marker or 0)
         return listing(uncommitted(f"k{number}"), str(number + 1) if number < 2 else "")
 
@@ -392,19 +436,31 @@ def listing(blob: str, after: str = "") -> Answer:
 
 
 def test_uploads_in_a_large_container_are_looked_for_in_many_parts_at_once(stub: Stub, bucket: AzureBucket) -> None:
+    beyond = {
+        ROOT: [f"{ROOT}blobs/", f"{ROOT}repositories/", f"{ROOT}odd/"],
+        f"{ROOT}repositories/": [f"{ROOT}repositories/a/", f"{ROOT}repositories/\u00e9/"],
+        f"{ROOT}blobs/": [f"{ROOT}blobs/sha256/", f"{ROOT}blobs/sha512/"],
+        f"{ROOT}blobs/sha256/": [f"{ROOT}blobs/sha256/00/", f"{ROOT}blobs/sha256/zz/"],
+    }
+
     def answer(request: azure_stub.Request) -> Answer:
         if "comp=blocklist" in request.path:
             return BLOCK
         prefix = prefix_of(request)
+        if "delimiter" in request.path:
+            folders = "".join(map("<BlobPrefix><Name>{}</Name></BlobPrefix>".format, beyond[prefix]))
+            return listing(folders + (uncommitted(f"{ROOT}odd") if prefix == ROOT else ""))
         if prefix == ROOT:
-            return listing(uncommitted(f"{ROOT}blobs/x"), "more")
+            return listing("", "more")
         return listing(uncommitted(f"{prefix}x"))
 
     stub.always = answer
     found = [key for key, *_ in rows(bucket.unfinished(ROOT))]
     assert len(found) == len(set(found)) == bucket.window.requests[Request.READ]
+    assert {f"{ROOT}repositories/\u00e9/x", f"{ROOT}odd/x", f"{ROOT}blobs/sha256/zz/x", f"{ROOT}odd"} < set(found)
     assert {f"{ROOT}repositories/ax", f"{ROOT}repositories/0x", f"{ROOT}blobs/sha256/fx"} < set(found)
-    assert bucket.window.requests[Request.LIST] == 1 + len(found)
+    # One to see that there are many, four for what begins otherwise, and of what these found one is no folder.
+    assert bucket.window.requests[Request.LIST] == 1 + 4 + len(found) - 1
 
 
 def test_blocks_are_discarded_and_no_blob_is_left_in_their_place(container: ContainerClient, real: AzureBucket) -> None:
@@ -496,6 +552,33 @@ def test_an_empty_blob_whose_answer_was_lost_is_known_again(stub: Stub, bucket: 
         ("HEAD", None, None),
         ("DELETE", None, '"0xE"'),
     ]
+
+
+def test_an_empty_blob_that_was_made_without_its_etag_being_told_is_asked_for(
+    stub: Stub, bucket: AzureBucket, one_block: str
+) -> None:
+    stub.answers += [Answer(201), head(one_block), Answer(202)]
+    assert list(bucket.delete([marked("k", one_block)])) == [DELETED]
+    assert stub.requests[-1].headers["If-Match"] == '"0xE"'
+
+
+def test_an_empty_blob_of_which_no_etag_is_told_stays_a_failure(
+    stub: Stub, bucket: AzureBucket, one_block: str
+) -> None:
+    stub.answers += [Answer(201)]
+    nameless = Answer(200, b"", {"x-ms-meta-regsweep": one_block.removeprefix(BLOCKS)})
+    stub.always = lambda request: nameless if request.method == "HEAD" else Answer(202)
+    assert results(bucket.delete([marked("k", one_block)])) == [Result.FAILED]
+    assert "DELETE" not in {request.method for request in stub.requests}
+
+
+@pytest.mark.parametrize("block", [b"<Block/>", b"<Block><Name>YQ==</Name></Block>", b"<Block><Size>5</Size></Block>"])
+def test_blocks_that_are_told_by_halves_are_an_error(block: bytes, stub: Stub, bucket: AzureBucket) -> None:
+    body = b"<BlockList><CommittedBlocks/><UncommittedBlocks>" + block + b"</UncommittedBlocks></BlockList>"
+    stub.always = lambda request: Answer(200, body, XML) if "blocklist" in request.path else listing(uncommitted("k"))
+    with pytest.raises(StorageError):
+        list(bucket.unfinished("k"))
+    assert results(bucket.delete([marked("k", f"{BLOCKS}1")])) == [Result.FAILED]
 
 
 def test_where_versions_are_kept_that_of_the_empty_blob_goes_too(

@@ -17,10 +17,14 @@ from regsweep_backends import _gcs_service
 from regsweep_backends._objects import ObjectStore
 from regsweep_backends._pages import Objects
 from regsweep_backends.gcs import GcsBucket, connect
-from tests.unit.gcs_stub import BUCKET, CUT, HANG_UP, LOST, NO_BUCKET, Answer, Fault, Stub, failing, refusal
+from tests.unit.gcs_stub import BUCKET, CUT, HANG_UP, LOST, NO_BUCKET, TORN, Answer, Fault, Stub, failing, refusal
 
 BASE = "reg/prod/docker/registry/v2/"
 LINK = f"{BASE}repositories/a/_layers/sha256/{'1' * 64}/link"
+DEEP = b"[" * 100_000
+"""JSON that no parser goes into."""
+TOKEN = b'{"access_token": "t", "expires_in": '
+ELSEWHERE = ["http://[", f"http://{'x' * 70}/", "\xff", "ftp://127.0.0.1/", "http://127.0.0.1:1/"]
 OVERLOADED = [408, 429, 500, 502, 503, 504]
 
 
@@ -234,6 +238,50 @@ def test_inline_credentials_are_not_repeated(given: object) -> None:
 
 
 @pytest.mark.parametrize(
+    "body", [b"", b"<html>Sign in</html>", b"[]", b"null", b"\xff", DEEP, TOKEN + b"1e300}", TOKEN + b'"soon"}']
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_token_that_makes_no_sense_is_an_error(
+    status: int, body: bytes, signing: Stub, account: dict[str, object]
+) -> None:
+    signing.always = Fault(Answer(status, body))
+    failure(connect, {"bucket": BUCKET, "credentials": account}, Access())
+
+
+def test_a_token_that_cannot_be_sent_is_an_error_that_does_not_repeat_it(
+    signing: Stub, account: dict[str, object]
+) -> None:
+    for token in ("hush\nhush", "hush\u20ac"):
+        signing.always = Fault(Answer(200, json.dumps({"access_token": token, "expires_in": 3600}).encode()))
+        assert "hush" not in failure(connect, {"bucket": BUCKET, "credentials": account}, Access()).message
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff", b"[]", b"null", DEEP, b'{"type": "impersonated_service_account"}', None]
+)
+def test_credentials_of_the_environment_that_cannot_be_read_are_denied(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "key.json"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    error = failure(connect, {"bucket": BUCKET}, Access())
+    assert isinstance(error, DeniedError)
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in error.hint
+
+
+def test_certificates_that_are_not_there_are_named(
+    account: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account["token_uri"] = "https://127.0.0.1:1/token"  # noqa: S105 - an address
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    assert "none.pem" in failure(connect, {"bucket": BUCKET, "credentials": account}, Access()).message
+
+
+@pytest.mark.parametrize(
     ("status", "said"),
     [
         (401, "Anonymous caller does not have storage.objects.list access"),
@@ -322,6 +370,10 @@ def test_folders_are_told_from_objects(bucket: GcsBucket, stub: Stub) -> None:
         listed(size="much"),
         listed(timeCreated="2026-01-01T00:00:00"),
         listed(md5Hash="x"),
+        listed(size="-1"),
+        listed(size="9" * 30),
+        listed(generation=""),
+        DEEP,
     ],
 )
 def test_a_listing_that_somebody_else_wrote_is_no_empty_one(body: bytes, bucket: GcsBucket, stub: Stub) -> None:
@@ -358,6 +410,43 @@ def test_a_body_that_always_breaks_off_is_an_error(bucket: GcsBucket, stub: Stub
     stub.put(LINK, b"sha256:" + b"1" * 64)
     stub.always = CUT
     assert type(failure(bucket.get, LINK, 1000)) is StorageError
+
+
+def test_an_answer_that_breaks_off_among_its_headers_is_asked_for_again(bucket: GcsBucket, stub: Stub) -> None:
+    generation = stub.put(LINK, b"x")
+    stub.faults += [TORN, TORN]
+    assert [part.keys for part in whole(bucket)] == [[LINK]]
+    stub.faults += [TORN, TORN]
+    assert bucket.get(LINK, 10) == (b"x", generation)
+    assert len(stub.asked) == 6
+    stub.always = TORN
+    assert failure(whole, bucket).message == f"{BASE}: the answer broke off among its headers"
+
+
+@pytest.mark.parametrize("location", ELSEWHERE)
+def test_an_answer_that_leads_nowhere_is_an_error(location: str, bucket: GcsBucket, stub: Stub) -> None:
+    generation = stub.put(LINK, b"x")
+    stub.always = Fault(Answer(302, b"", location=location))
+    for call in (whole, lambda one: one.get(LINK, 10), lambda one: one.create(LINK, b"x"), GcsBucket.keeps_versions):
+        assert isinstance(failure(call, bucket), StorageError)
+    assert [outcome.result for outcome in bucket.delete([target(LINK, generation)])] == [Result.FAILED]
+
+
+def test_a_deletion_that_leads_elsewhere_is_not_done(bucket: GcsBucket, stub: Stub) -> None:
+    generation = stub.put(LINK, b"x")
+    stub.faults.append(Fault(Answer(302, b"", location=f"/storage/v1/b/{BUCKET}")))
+    assert [outcome.result for outcome in bucket.delete([target(LINK, generation)])] == [Result.FAILED]
+
+
+def test_a_reason_that_cannot_be_read_is_none(bucket: GcsBucket, stub: Stub) -> None:
+    stub.always = Fault(Answer(400, DEEP))
+    assert len(failure(whole, bucket).message) < 400
+
+
+@pytest.mark.parametrize("body", [b"", DEEP, b"{}", b'{"generation": ""}'])
+def test_what_was_created_without_a_generation_is_an_error(body: bytes, bucket: GcsBucket, stub: Stub) -> None:
+    stub.always = Fault(Answer(200, body))
+    assert type(failure(bucket.create, LINK, b"mine")) is StorageError
 
 
 def test_an_answer_without_a_generation_is_an_error(bucket: GcsBucket, stub: Stub) -> None:
@@ -523,6 +612,13 @@ def test_what_cannot_be_deleted_fails_by_itself(answer: Answer, bucket: GcsBucke
     stub.always = None
     assert list(bucket.delete([target(f"{BASE}other", other)])) == [Outcome(Result.DELETED)]
     assert list(stub.objects) == [LINK]
+
+
+def test_what_cannot_be_deleted_says_what_to_do_about_it(bucket: GcsBucket, stub: Stub) -> None:
+    stub.always = failing(403, "no")
+    (outcome,) = bucket.delete([target(LINK, "1")])
+    assert "Storage Object User" in outcome.error
+    assert "\n" not in outcome.error
 
 
 def test_whether_a_changed_object_is_still_there_must_be_known(bucket: GcsBucket, stub: Stub) -> None:

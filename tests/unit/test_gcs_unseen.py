@@ -91,7 +91,9 @@ def test_the_bucket_is_asked_once_for_what_it_does(stub: Stub, bucket: GcsBucket
         (Fault(NO_BUCKET), NoBucketError, "see its name"),
         (failing(400, "no"), StorageError, ""),
         (Fault(Answer(200, b"<html>")), StorageError, ""),
-        (Fault(Answer(200, b'{"versioning": 1}')), StorageError, ""),
+        (Fault(Answer(200, b'{"kind": "storage#bucket", "versioning": 1}')), StorageError, ""),
+        (Fault(Answer(200, b"{}")), StorageError, ""),
+        (Fault(Answer(200, b"[" * 100_000)), StorageError, ""),
     ],
 )
 def test_a_bucket_that_does_not_tell_keeps_nobody_knows_what(

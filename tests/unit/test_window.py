@@ -1,10 +1,12 @@
 """As many requests at once as the store answers well, and never more."""
 
 import os
+import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count, islice, pairwise
 from types import SimpleNamespace
 
@@ -173,7 +175,9 @@ def test_requests_are_as_far_apart_as_the_rate_says(
 
 
 def test_without_a_rate_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_window, "time", SimpleNamespace(sleep=lambda _: pytest.fail("it waits")))
+    monkeypatch.setattr(
+        _window, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: pytest.fail("it waits"))
+    )
     Window(4).sent(Request.LIST)
 
 
@@ -327,3 +331,125 @@ def test_an_interruption_of_whoever_waits_leaves_nothing_running() -> None:
     finally:
         done.wait(PATIENCE)
         signal.signal(signal.SIGUSR1, before)
+
+
+# Latency
+
+
+class Clock:
+    """Time that passes only when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(_window, "time", clock)
+    return clock
+
+
+def exchanged(window: Window, clock: Clock, latencies: Iterable[float], kind: Request = Request.READ) -> int:
+    """Send requests that are answered after so many seconds each; return the window's size then."""
+    for latency in latencies:
+        window.sent(kind)
+        clock.sleep(latency)
+        window.noted(0)
+    return window.size
+
+
+@pytest.mark.parametrize("latency", [0.001, 0.02, 0.5, 30.0])
+def test_it_grows_by_one_for_each_answer_while_latency_is_flat(latency: float, clock: Clock) -> None:
+    window = Window(64)
+    sizes = [exchanged(window, clock, [latency]) for _ in range(60)]
+    assert sizes == [min(64, 9 + number) for number in range(60)]
+
+
+def test_a_store_that_answers_ever_later_is_not_asked_ever_more(clock: Clock) -> None:
+    """A store that does eight requests at a time, however many it is asked."""
+    window = Window(1000)
+    for _ in range(400):
+        exchanged(window, clock, [0.1 * max(1.0, window.size / 8)])
+    assert 14 <= window.size <= 40
+
+
+def test_it_does_not_shrink_for_latency_alone(clock: Clock) -> None:
+    window = Window(64)
+    before = exchanged(window, clock, [0.05] * 20)
+    for _ in range(50):
+        assert exchanged(window, clock, [5.0]) >= before
+
+
+def test_it_grows_again_once_latency_is_what_it_was(clock: Clock) -> None:
+    window = Window(64)
+    exchanged(window, clock, [0.05] * 20)
+    before = exchanged(window, clock, [1.0] * 10)
+    assert exchanged(window, clock, [0.05] * 60) > before + 20
+
+
+@pytest.mark.parametrize("slower", [3.0, 10.0, 100.0])
+def test_a_store_that_became_slower_for_good_is_not_kept_waiting_for(slower: float, clock: Clock) -> None:
+    window = Window(32)
+    exchanged(window, clock, [0.05] * 10)
+    assert exchanged(window, clock, [0.05 * slower] * 2000) == 32
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("spread", [0.5, 1.0, 1.5])
+def test_noise_does_not_keep_it_small(spread: float, seed: int, clock: Clock) -> None:
+    noise = random.Random(seed)  # noqa: S311 - no secret
+    window = Window(32)
+    assert exchanged(window, clock, [noise.lognormvariate(-3, spread) for _ in range(300)]) == 32
+
+
+def test_one_answer_that_comes_late_holds_it_up_for_a_while_only(clock: Clock) -> None:
+    window = Window(32)
+    exchanged(window, clock, [0.05, 0.05, 10.0])
+    assert exchanged(window, clock, [0.05] * 80) == 32
+
+
+def test_what_takes_longer_by_its_kind_is_not_taken_for_a_store_that_suffers(clock: Clock) -> None:
+    window = Window(64)
+    for number in range(20):
+        assert exchanged(window, clock, [1.0], Request.LIST) == 9 + 2 * number
+        assert exchanged(window, clock, [0.02], Request.READ) == 10 + 2 * number
+
+
+def test_a_few_milliseconds_more_are_this_machine_s_own(clock: Clock) -> None:
+    window = Window(32)
+    exchanged(window, clock, [0.001] * 5)
+    assert exchanged(window, clock, [0.009] * 30) == 32
+
+
+def test_the_wait_for_the_rate_is_not_the_store_s(clock: Clock) -> None:
+    window = Window(32, rate=0.5)
+    assert exchanged(window, clock, [0.05] * 24) == 32
+
+
+def test_the_latency_of_a_request_is_that_of_its_last_try(clock: Clock) -> None:
+    window = Window(32)
+    for _ in range(24):
+        window.sent(Request.READ)
+        clock.sleep(9.0)
+        window.sent(Request.READ)
+        clock.sleep(0.05)
+        window.answered()
+    assert window.size == 32
+
+
+def test_requests_of_several_threads_are_not_confused(clock: Clock) -> None:
+    window = Window(32)
+    exchanged(window, clock, [0.05] * 9)
+    window.sent(Request.READ)
+    clock.sleep(60.0)
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(exchanged, window, clock, [0.05]).result() == 18
+    window.answered()
+    assert window.size == 18
