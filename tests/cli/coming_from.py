@@ -221,6 +221,9 @@ def versions(root: Path) -> Scene:
         "0": "2016-02-04T00:00:00Z",
     }.items():
         scene.push(f"repo/sitor:{tag}", _image(tag, created=created), age=5)
+    # A comma, for which CSV has to quote a cell.
+    odd = image(BASE, b"0.1.0", platform="linux/arm,v7", created="2016-02-05T00:00:00Z")
+    scene.push("repo/sitor:0.1.0", odd, age=5)
     scene.push("repo/other:0.1.1", _image("another", created="2016-02-05T00:00:00Z"), age=5)
     return scene
 

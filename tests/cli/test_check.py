@@ -16,7 +16,7 @@ from tests.trees import Tree, blob_key, slashed
 ONE = image(b"base", b"one")
 BOTH = index(ONE, image(b"base", b"two", platform="linux/arm64"))
 LAYER = ONE.blobs[2]
-SCHEMA = Path(__file__).parents[2] / "docs/check.schema.json"
+SCHEMA = Path(__file__).parents[2] / "src/regsweep/report/schemas/check.schema.json"
 
 
 @pytest.fixture

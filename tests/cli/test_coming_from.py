@@ -111,11 +111,12 @@ OUTCOMES: Final = {
     "regsweep ls $STORE team/app:latest --history": shows("latest", "before", "team/app@earlier"),
     "regsweep prune $STORE --policy untagged.yml --registry $URL": goes("team/app@earlier"),
     "regsweep plan $STORE --policy old-versions.yml": goes(
-        "repo/sitor:0.1.1 0.1.2 0.1.3 0.1.4 0.1.8", of=page.versions
+        "repo/sitor:0.1.0 0.1.1 0.1.2 0.1.3 0.1.4 0.1.8", of=page.versions
     ),
-    """regsweep ls $STORE repo/sitor --format csv | awk -F, '$2 == "tag" && $3 ~ /^0\\.1\\./ { print $3, $9 }' | """
+    "regsweep ls $STORE repo/sitor --format json | "
+    r"""jq -r '.repositories[].images[] | select(.tag | test("^0\\.1\\.")) | "\(.tag) \(.created)"' | """
     """sort -V | head -n -2 | awk '$2 > "2016-01-01" && $2 < "2016-06-25T12" { print "repo/sitor:" $1 }' | """
-    "xargs -r regsweep rm $STORE --yes --registry $URL": goes("repo/sitor:0.1.2 0.1.3", of=page.versions),
+    "xargs -r regsweep rm $STORE --yes --registry $URL": goes("repo/sitor:0.1.0 0.1.2 0.1.3", of=page.versions),
     # clean_registry.
     "regsweep prune $STORE -m --registry $URL": goes(*UNTAGGED),
     "regsweep rm $STORE team/app:pr-1 team/old -m --registry $URL": goes("team/app:pr-1", *OLD, *UNTAGGED),

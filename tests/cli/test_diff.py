@@ -19,7 +19,7 @@ from tests.cli.scene import NEW, OLD, closed, names, small, the_error, without_p
 from tests.command import Finished, regsweep
 from tests.trees import Tree
 
-SCHEMA = Path(__file__).parents[2] / "docs/diff.schema.json"
+SCHEMA = Path(__file__).parents[2] / "src/regsweep/report/schemas/diff.schema.json"
 PUSHED = image(b"pushed")
 
 

@@ -20,7 +20,7 @@ ARM = image(b"base", b"arm", platform="linux/arm64", created="2024-01-01T00:00:0
 AMD = image(b"base", b"amd")
 BOTH = index(AMD, ARM)
 OLD = image(b"base", b"old", platform="windows/amd64")
-SCHEMA = Path(__file__).parents[2] / "docs/listing.schema.json"
+SCHEMA = Path(__file__).parents[2] / "src/regsweep/report/schemas/listing.schema.json"
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures.images import artifact, image
+from tests.cli.live import on_a_terminal
 from tests.cli.scene import closed, names, the_error, without_privilege
 from tests.command import Finished, regsweep
 from tests.trees import DAY, Tree
@@ -139,6 +140,14 @@ def test_a_frozen_repository_is_told_to_be_frozen(cwd: Path) -> None:
     assert lines[-1] == "  its repository cannot be fully understood, so nothing of it is deleted"
 
 
+def test_a_tag_whose_link_is_damaged_is_told_to_be_kept_for_that(cwd: Path) -> None:
+    assert explain(cwd, "team/frozen:damaged") == [
+        "team/frozen:damaged is kept",
+        "  its link is damaged: the link is empty",
+        "  its repository cannot be fully understood, so nothing of it is deleted",
+    ]
+
+
 def test_a_tag_that_leads_nowhere_is_told_to_lead_nowhere(cwd: Path) -> None:
     lines = explain(cwd, "team/app:dangling")
     assert lines[0] == "team/app:dangling goes"
@@ -161,7 +170,7 @@ def test_a_signature_is_told_to_follow_its_image(cwd: Path) -> None:
 
 
 def test_options_are_explained_as_the_rule_that_they_make(cwd: Path) -> None:
-    lines = explain(cwd, "team/app:pr-7", "--keep-last", "1", "--keep-within", "36d", "--only-repos", "team/**")
+    lines = explain(cwd, "team/app:pr-7", "--keep-last", "1", "--keep-within", "35d24h", "--only-repos", "team/**")
     assert lines[0] == "team/app:pr-7 is kept"
     assert lines[-3:] == [
         "  rule 1 of options decides, for team/**",
@@ -194,6 +203,7 @@ def test_what_explain_says_is_what_plan_does(cwd: Path) -> None:
         (["registry", "team/app:v1", "--policy", "policy.yml", "--keep-last", "1"], "contradict each other"),
         (["registry", "team/app:v1", "--policy", "no.yml"], "no.yml: cannot be read"),
         (["registry", "team/app:v1", "--keep-last", "0"], "'--keep-last'"),
+        (["registry", "team/app:v1", "--keep-last", "9" * 40], f"--keep-last {'9' * 40}: is more than 999,999,999"),
         (["registry", "team/app:v1", "--keep-within", "soon"], "--keep-within soon: is no age"),
         (["registry", "team/app:v1", "--only-repos", "x"], "--only-repos: nothing says what is kept"),
         (["nowhere", "team/app:v1", "--keep-last", "1"], "nowhere"),
@@ -232,13 +242,48 @@ rules:
   - repositories: [a, c]
   - repositories: ['**']
   - repositories: ['team/*']
+  - repositories: [c, a]
 """
     done = check(tmp_path, text)
-    assert (done.code, done.out) == (0, f"{tmp_path}/checked.yml: is valid; 5 rules, 2 warnings\n")
+    assert (done.code, done.out) == (0, f"{tmp_path}/checked.yml: is valid; 6 rules, 3 warnings\n")
     assert warnings(done) == [
-        "rule 2 at line 4, for b, never decides: an earlier rule is for all of its repositories",
-        "rule 5 at line 7, for team/*, never decides: an earlier rule is for all of its repositories",
+        "rule 2 at line 4, for b, never decides: rule 1 is for all of its repositories",
+        "rule 5 at line 7, for team/*, never decides: rule 4 is for all of its repositories",
+        "rule 6 at line 8, for c, a, never decides: rules 1 and 3 are for all of its repositories",
     ]
+
+
+def test_a_rule_whose_names_an_earlier_glob_takes_in_is_warned_of_without_a_storage(tmp_path: Path) -> None:
+    text = """\
+version: 1
+rules:
+  - repositories: ['team/**', 'lib-*']
+  - repositories: ['team/web', 'lib-a']
+  - repositories: ['team/*/x', 'lib-b/c']
+"""
+    done = check(tmp_path, text)
+    assert warnings(done) == [
+        "rule 2 at line 4, for team/web, lib-a, never decides: rule 1 is for all of its repositories"
+    ]
+
+
+def test_a_rule_that_empties_a_repository_without_tags_is_warned_of(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "registry")
+    tree.push(ONE, "untagged", None)
+    tree.push(image(b"young"), "young", None, age=0.1)
+    tree.push(image(b"tagged"), "tagged", "v1")
+    tree.push(image(b"kept"), "kept", None)
+    text = """\
+version: 1
+rules:
+  - repositories: [untagged, young, tagged]
+    deleteUntagged: true
+  - repositories: ['**']
+"""
+    done = check(tmp_path, text, tree.root)
+    (warning,) = warnings(done)
+    assert warning.startswith("rule 1 at line 3, for untagged, young, tagged, empties untagged: ")
+    assert warning.endswith(": no tag leads to what is there, and deleteUntagged lets it go")
 
 
 def test_rules_that_decide_about_nothing_there_or_empty_a_repository_are_warned_of(cwd: Path, tmp_path: Path) -> None:
@@ -255,7 +300,7 @@ rules:
 """
     done = check(tmp_path, text, cwd / "registry")
     assert done.code == 0
-    beyond = "earlier rules are for all 2 that it matches, or they are frozen"
+    beyond = "an earlier rule is for each that it matches (2 in all), or it is frozen"
     assert warnings(done) == [
         "rule 1 at line 3, for nobody/*, matches no repository",
         "rule 2 at line 4, for sc*, empties scratch, as allowEmpty says",
@@ -288,7 +333,7 @@ BOMB = "version: 1\nrules: &a [{repositories: &b ['**']}]\n" + "".join(
     [
         (b"", "p.yml:1: is empty"),
         (b"# only a comment\n", "p.yml:1: is empty"),
-        (b"version: 1\nrules:\n  - repositories: ['\xff']\n", "p.yml: cannot be read: "),
+        (b"version: 1\nrules:\n  - repositories: ['\xff']\n", "p.yml: cannot be read: it is not UTF-8"),
         (b"\x00\x01\x02", "p.yml:1: has the character '\\x00', which no text has"),
         (BOMB.encode(), "p.yml:2: rules: has an anchor or an alias"),
         (b"[" * 100_000, "p.yml:1"),
@@ -319,8 +364,15 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line_by_each_command(tmp_path
         ("plan", "registry", "--policy"),
         ("explain", "registry", "app:v1", "--policy"),
     ):
-        assert "no.yml: cannot be read" in the_error(regsweep(*command, "no.yml", cwd=tmp_path), 2)
-        assert "folder: cannot be read" in the_error(regsweep(*command, "folder", cwd=tmp_path), 2)
+        done = regsweep(*command, "no.yml", cwd=tmp_path)
+        assert the_error(done, 2) == "no.yml: cannot be read: No such file or directory"
+        done = regsweep(*command, "folder", cwd=tmp_path)
+        assert the_error(done, 2) == "folder: cannot be read: Is a directory"
+    configured = regsweep("plan", "--config", "no.yml", cwd=tmp_path)
+    assert the_error(configured, 2) == "no.yml: cannot be read: No such file or directory"
+    (tmp_path / "latin.yml").write_bytes(b"\xff")
+    configured = regsweep("plan", "--config", "latin.yml", cwd=tmp_path)
+    assert the_error(configured, 2) == "latin.yml: cannot be read: it is not UTF-8"
     with closed(tmp_path / "closed.yml"):
         done = without_privilege("policy", "check", "closed.yml", cwd=tmp_path)
     assert "'closed.yml' is not readable" in the_error(done, 2)
@@ -332,7 +384,7 @@ def test_a_pattern_that_others_would_backtrack_over_for_ever_takes_no_time(tmp_p
     tree.push(image(b"two"), "app", "kept")
     began = time.monotonic()
     done = regsweep("prune", tree.root, "--keep-tags", "(a+)+$", "--keep-tags", "kept", "--dry-run", cwd=tmp_path)
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err.split()) == (0, ["regsweep:", "among", "what", "goes:", "app:", "a" * 127 + "b"])
     assert re.search(r"\ntags +2 +1 +1 +no rule keeps it\n", done.out)
     assert time.monotonic() - began < 20
 
@@ -357,6 +409,15 @@ def test_a_plan_shows_what_each_rule_lets_go_and_a_prune_does_it(tmp_path: Path)
     planned = {line["key"] for line in lines if line["record"] == "delete" and line["kind"] != "directory"}
     assert keys - tree.keys() == planned
     assert not (tree.base / "repositories/team/app/_manifests/tags/v0").exists()
+
+
+def test_before_it_asks_a_prune_names_the_tags_that_no_rule_keeps(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "registry")
+    for number in range(3):
+        tree.push(image(b"%d" % number), "team/app", f"v{number}", age=40 - number)
+    command = ("prune", tree.root, "--keep-last", "1", "--registry-stopped", "-q")
+    done = on_a_terminal(*command, cwd=tmp_path, typed="n\n")
+    assert "regsweep: among what goes:\r\n  team/app: v0, v1\r\nregsweep: Delete this?" in done.err
 
 
 def test_a_last_tag_that_stays_is_among_the_findings(tmp_path: Path) -> None:

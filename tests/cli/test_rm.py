@@ -1,6 +1,7 @@
 """`rm` from its names to what is left, and what it says on the way."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -185,7 +186,7 @@ def test_without_collecting_what_was_named_goes_alone_and_a_prune_takes_the_rest
 
 def test_a_dry_run_shows_and_writes_nothing(untouched: Tree) -> None:
     done = regsweep("rm", untouched.root, "team/app", "--dry-run", cwd=untouched.root.parent)
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, "regsweep: among what goes:\n  team/app: all of it\n")
     assert "removed by name" in done.out
     assert "Deleted" not in done.out
 
@@ -217,6 +218,37 @@ def test_it_removes_when_the_answer_is_yes(tree: Tree) -> None:
     done = on_a_terminal(*arguments, cwd=tree.root.parent, typed="y\n")
     assert done.code == 0, done.err
     assert not of(tree.keys(), "team/app/_manifests/tags/v1/")
+
+
+def test_before_it_asks_it_names_the_tags_and_digests_that_go_by_repository(tree: Tree) -> None:
+    keys = tree.keys()
+    nobodys = image(b"nobody's")
+    tree.push(nobodys, "other", None)
+    named = ("team/app:v2", f"team/app@{ONE.digest}", f"other@{nobodys.digest}", "team/lib")
+    done = on_a_terminal("rm", tree.root, *named, "--registry-stopped", "-q", cwd=tree.root.parent, typed="n\n")
+    asked = done.err.replace("\r\n", "\n").partition("regsweep: Delete this? [y/N]")[0]
+    assert asked == (
+        "regsweep: among what goes:\n"
+        f"  other: {nobodys.digest}\n"
+        f"  team/app: latest, v1, v2,\n    {ONE.digest}\n"
+        "  team/lib: all of it\n"
+    )
+    assert keys < tree.keys()
+    rehearsed = regsweep("rm", tree.root, *named, "--dry-run", "-q", cwd=tree.root.parent)
+    assert (rehearsed.code, rehearsed.err) == (0, asked)
+
+
+def test_of_many_tags_it_names_some_and_counts_the_others(tree: Tree, tmp_path: Path) -> None:
+    for number in range(60):
+        tree.tag("other", f"pr-{number:02}", image(b"other").digest)
+    command = ("rm", tree.root, "other", "--tags-matching", "^pr-", "--registry-stopped", "-q", "-o", "the.plan")
+    done = on_a_terminal(*command, cwd=tmp_path, typed="n\n")
+    lines = done.err.replace("\r\n", "\n").splitlines()
+    assert lines[1].startswith("  other: pr-")
+    named = set(re.findall(r"pr-\d+", done.err))
+    assert 40 < len(named) <= 50
+    assert max(map(len, lines)) <= 80
+    assert f"  and {60 - len(named)} more: see the plan the.plan" in lines
 
 
 def test_it_does_not_remove_what_it_cannot_ask_about(untouched: Tree) -> None:
@@ -259,6 +291,10 @@ def test_to_remove_the_last_repository_takes_its_brakes_names(tmp_path: Path) ->
     assert removed(tree, "app", *given) == keys
     assert names(tree.base) == {"blobs", "repositories"}
     assert names(tree.base / "repositories") == names(tree.base / "blobs") == set()
+
+
+def test_a_tag_that_does_not_exist_is_told_with_the_nearest_that_do(untouched: Tree) -> None:
+    assert "team/app:latst (no such tag; there is latest)" in the_error(rm(untouched, "team/app:latst"), 2)
 
 
 def test_a_second_removal_of_the_same_name_is_told_that_it_is_gone(tree: Tree) -> None:

@@ -1,6 +1,7 @@
 """How the result of a check is written. `python -m tests.unit.test_check_text` renews its JSON Schema."""
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,13 +10,15 @@ import msgspec
 import pytest
 
 from regsweep.inventory.checks import Code, Finding, Severity, Totals
+from regsweep.report.colour import Colour, paint, plain
 from regsweep.report.damage import VERSION, Check, as_json
 from regsweep.report.damage_text import as_text
 
-SCHEMA = Path(__file__).parents[2] / "docs/check.schema.json"
+SCHEMA = Path(__file__).parents[2] / "src/regsweep/report/schemas/check.schema.json"
 KEY = f"blobs/sha256/ab/{'ab' * 32}/data"
+PAINTED = re.compile("(\x1b\\[3\\dm)([^\x1b]*)\x1b\\[0m")
 NOON = datetime(2024, 6, 1, 12, 0, 59, tzinfo=UTC)
-HOSTILE = "\x1b[31m\u202e"
+HOSTILE = "\x1b[5m\u202e"
 
 
 def finding(code: Code = Code.MISSING_BLOB, *images: str, **more: object) -> Finding:
@@ -42,6 +45,10 @@ def check(*findings: Finding, deep: bool = False, store: str = "/r") -> Check:
     )
 
 
+def plain_text(document: Check) -> str:
+    return plain(as_text(document))
+
+
 def generated() -> dict[str, object]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -63,7 +70,7 @@ def test_the_json_of_a_check_is_valid_by_it_and_read_again_is_the_same() -> None
 
 
 def test_where_nothing_is_damaged_what_was_looked_at_is_said() -> None:
-    assert as_text(check()) == (
+    assert plain_text(check()) == (
         "Storage  /r\n"
         "Checked  2024-06-01 12:00:59 UTC; blobs by their sizes; --deep hashes them too\n"
         "         5,678 blobs of 9.0 MB, 1,234 manifests, 3 tags in 2 repositories\n"
@@ -71,12 +78,12 @@ def test_where_nothing_is_damaged_what_was_looked_at_is_said() -> None:
         "\n"
         "No damage."
     )
-    assert "every blob was read and hashed\n" in as_text(check(deep=True))
+    assert "every blob was read and hashed\n" in plain_text(check(deep=True))
 
 
 def parts(*findings: Finding, deep: bool = False) -> list[str]:
     """What is written below the totals."""
-    return as_text(check(*findings, deep=deep)).split("\n\n")[1:]
+    return plain_text(check(*findings, deep=deep)).split("\n\n")[1:]
 
 
 def test_damage_is_told_by_its_kind_with_the_images_it_spoils() -> None:
@@ -123,6 +130,23 @@ def test_of_a_wrong_size_a_deep_check_tells_what_is_wrong() -> None:
     assert "--deep" not in parts(finding(Code.WRONG_SIZE), deep=True)[0]
 
 
+def test_what_is_said_in_sentences_stays_within_80_columns() -> None:
+    many = Totals(
+        repositories=12_345, tags=123_456, manifests=1_234_567, blobs=12_345_678, bytes=74 * 10**12, images=1_234_567,
+        damaged_images=123_456,
+    )  # fmt: skip
+    document = msgspec.structs.replace(check(finding(Code.WRONG_SIZE)), totals=many)
+    lines = plain_text(document).splitlines()
+    assert max(len(line) for line in lines if KEY not in line) <= 80
+    assert " ".join(" ".join(lines[2:5]).split()) == (
+        "12,345,678 blobs of 74.0 TB, 1,234,567 manifests, 123,456 tags in 12,345 repositories "
+        "1,234,567 images (tags, and revisions without one), 123,456 damaged"
+    )
+    assert " ".join(plain_text(document).split("\n\n")[-1].split()) == (
+        "Next: remove the damaged files by hand, for a push keeps what is there; then push the images again."
+    )
+
+
 def test_every_kind_has_a_heading() -> None:
     for code in Code:
         assert f"  {code}: " in parts(finding(code))[0]
@@ -134,7 +158,19 @@ def test_nothing_from_the_storage_reaches_the_terminal_as_it_is() -> None:
             finding(Code.DAMAGED_LINK, f"a:{HOSTILE}", key=HOSTILE, message=HOSTILE, repository=HOSTILE), store=HOSTILE
         )
     )
-    assert all(line.isprintable() for line in text.splitlines())
+    assert HOSTILE[:4] not in text
+    assert all(line.isprintable() for line in plain(text).splitlines())
+
+
+def test_damage_is_red_notes_are_yellow_and_none_of_it_is_green() -> None:
+    note = finding(Code.SPARSE_INDEX, severity=Severity.NOTE)
+    shown = as_text(check(finding(Code.MISSING_BLOB, "a:b"), note))
+    painted = ("1 damaged", "Damage", "missing-blob", "Notes", "sparse-index")
+    red, yellow = Colour.BAD, Colour.ODD
+    assert [f"{colour}{text}" for colour, text in PAINTED.findall(shown)] == [
+        f"{colour}{text}" for colour, text in zip((red, red, red, yellow, yellow), painted, strict=True)
+    ]
+    assert as_text(check()).endswith(paint("No damage.", Colour.GOOD))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from tests.trees import Tree, blob_key
 from tests.unit.memory import SILENT, MemoryStore
 from tests.unit.test_differences_shown import document, full
 
-SCHEMA = Path(__file__).parents[2] / "docs/diff.schema.json"
+SCHEMA = Path(__file__).parents[2] / "src/regsweep/report/schemas/diff.schema.json"
 NOON = datetime(2024, 6, 1, 12, 0, 59, tzinfo=UTC)
 HEADERS = 12_288
 """Where the first of a DuckDB database's blocks begins."""

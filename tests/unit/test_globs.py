@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from itertools import product
 
 import duckdb
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from regsweep.errors import UsageError
 from regsweep.registry.layout import is_servable
-from regsweep.retention.globs import as_regex
+from regsweep.retention.globs import as_regex, takes_in
 
 
 @pytest.fixture(scope="module")
@@ -169,3 +170,67 @@ def test_every_name_is_a_glob_for_itself(database: duckdb.DuckDBPyConnection, na
     assert matches(database, name, name)
     assert matches(database, f"{name}/**", name)
     assert not matches(database, name, f"{name}x")
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ("team/web", "team/web"),
+        ("team/**", "team/web"),
+        ("team/**", "team"),
+        ("team/**", "team/*/x/**"),
+        ("team/*", "team/w*b"),
+        ("team/*", "team/[a-z]"),
+        ("**/app", "a/**/app"),
+        ("**", "a"),
+        ("a/**/b", "a/{b,c/b}"),
+        ("{a,b}/**", "b/c"),
+        ("w?b", "w[ab]b"),
+        ("w*", "w??"),
+        ("*-*", "a-*b"),
+        ("[ab]*", "[ab]c"),
+    ],
+)
+def test_a_glob_takes_in_another_whose_names_are_all_among_its_own(wide: str, narrow: str) -> None:
+    assert takes_in(wide, narrow)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [
+        ("team/web", "team/**"),
+        ("team/*", "team/**"),
+        ("team/*", "team/a/b"),
+        ("team/*", "team"),
+        ("team/**", "team*/a"),
+        ("*", "**"),
+        ("**/app", "**/*"),
+        ("w?", "w*"),
+        ("w?*", "w*"),
+        ("{a,b}", "{a,c}"),
+        # They do, but it takes more than a look at what stands in them to see it.
+        ("[a-z]", "b"),
+        ("{*a*,*b*}/**", "[ab]"),
+    ],
+)
+def test_a_glob_is_not_said_to_take_in_what_it_does_not_or_may_not(wide: str, narrow: str) -> None:
+    assert not takes_in(wide, narrow)
+
+
+FEW = st.lists(
+    st.just("**") | st.text("ab*?", min_size=1, max_size=3).filter(lambda c: "**" not in c), min_size=1, max_size=3
+)
+ALL = [name for length in (1, 2, 3) for name in product(("a", "b", "aa", "ab", "ba", "aba"), repeat=length)]
+
+
+@settings(deadline=None)
+@given(wide=FEW, narrow=FEW)
+def test_what_a_glob_takes_in_matches_no_name_that_it_does_not(wide: list[str], narrow: list[str]) -> None:
+    if takes_in("/".join(wide), "/".join(narrow)):
+        those = [list(name) for name in ALL if matches_by_definition(narrow, list(name))]
+        assert all(matches_by_definition(wide, name) for name in those)
+
+
+def test_the_most_ambiguous_globs_are_compared_at_once() -> None:
+    assert not takes_in("*a" * 140 + "b", "*a" * 140)
+    assert takes_in("**/" * 90 + "*", "**/" * 90 + "*")

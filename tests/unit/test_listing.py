@@ -13,7 +13,7 @@ from regsweep.report.listing import VERSION, Damage, Image, Layer, Listing, Repo
 from regsweep.report.listing_csv import as_csv
 from regsweep.report.listing_text import as_text
 
-SCHEMA = Path(__file__).parents[2] / "docs/listing.schema.json"
+SCHEMA = Path(__file__).parents[2] / "src/regsweep/report/schemas/listing.schema.json"
 NOON = datetime(2024, 6, 1, 12, 0, 59, tzinfo=UTC)
 BUILT = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 

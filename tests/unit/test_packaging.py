@@ -1,8 +1,10 @@
+import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 PROJECT = Path(__file__).parents[2]
@@ -26,6 +28,19 @@ def test_a_wheel_holds_both_packages_typed_and_nothing_else(wheel: Path) -> None
         names = archive.namelist()
     assert {"regsweep/py.typed", "regsweep_backends/py.typed"} <= set(names)
     assert {name.split("/")[0] for name in names} == {"regsweep", "regsweep_backends", "regsweep-0.1.0.dist-info"}
+
+
+def test_a_wheel_holds_the_schema_of_every_document(wheel: Path) -> None:
+    folder = "regsweep/report/schemas/"
+    with zipfile.ZipFile(wheel) as archive:
+        schemas = {
+            name.removeprefix(folder): json.loads(archive.read(name))
+            for name in archive.namelist()
+            if name.startswith(folder)
+        }
+    assert set(schemas) == {f"{name}.schema.json" for name in ("check", "diff", "listing", "report", "result")}
+    for schema in schemas.values():
+        jsonschema.Draft202012Validator.check_schema(schema)
 
 
 def test_a_store_can_be_opened_from_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:

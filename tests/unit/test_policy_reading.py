@@ -155,7 +155,9 @@ WRONG_VALUES = [
     ("mostRecentlyPushedCount: 010", "mostRecentlyPushedCount: '010' is no number", "10"),
     ("mostRecentlyPushedCount: ~", "mostRecentlyPushedCount: is nothing", "leave it out"),
     ("mostRecentlyCreatedCount: 1_0", "mostRecentlyCreatedCount: '1_0' is no number", "10"),
-    ("mostRecentlyCreatedCount: 9999999999", "mostRecentlyCreatedCount: '9999999999' is no number", "10"),
+    ("mostRecentlyCreatedCount: 9999999999", "mostRecentlyCreatedCount: '9999999999' is more than 999,999,999", "10"),
+    (f"mostRecentlyPushedCount: {'9' * 5000}", f"mostRecentlyPushedCount: '{'9' * 60}…' is more than", "10"),
+    ("semver: {majors: 1000000000}", "semver.majors: '1000000000' is more than 999,999,999", "10"),
     ("patterns: .*", "patterns: is '.*', and not a list", "[...]"),
     ("patterns: []", "patterns: is empty", "leave it out"),
     ("patterns: [null]", "patterns[0]: is nothing, and not text", "leave it out"),
@@ -186,7 +188,7 @@ WRONG_VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("written", "told", "way_out"), WRONG_VALUES, ids=[written for written, _, _ in WRONG_VALUES])
+@pytest.mark.parametrize(("written", "told", "way_out"), WRONG_VALUES, ids=[one[0][:80] for one in WRONG_VALUES])
 def test_what_is_wrong_in_an_entry_is_told_by_line_and_field(written: str, told: str, way_out: str) -> None:
     message, hint = refused(f"{HEAD}  keepTags:\n  - patterns: [a]\n  - {written}\n")
     joint = "" if told.startswith(":") else "."
@@ -207,6 +209,7 @@ WRONG_RULES = [
     ("deleteUntagged: 'true'", "4: rules[0].deleteUntagged: 'true' is neither true nor false", "without quotes"),
     ("deleteReferrers: ", "4: rules[0].deleteReferrers: is nothing", "leave it out"),
     ("allowEmpty: maybe", "4: rules[0].allowEmpty: 'maybe' is neither true nor false", "true or false"),
+    ("untaggedKeepHistory: 1000000000", "4: rules[0].untaggedKeepHistory: '1000000000' is more than", "10"),
     ("untaggedKeepHistory: -1", "4: rules[0].untaggedKeepHistory: '-1' is no number of 0 or more", "10"),
     ("repositories: ['a']", "4: rules[0].repositories: stands here for the second time, after line 3", ""),
     ("<<: {allowEmpty: true}", "4: rules[0].<<: is not known here", "what is known"),

@@ -8,6 +8,7 @@ import pytest
 
 from fixtures.images import artifact, image, index
 from regsweep.errors import MalformedError, RefusedError, UsageError
+from regsweep.inventory.database import Inventory, Parameters
 from regsweep.plan.kinds import DIRECTORY, Reason
 from regsweep.plan.options import Options, Untagged
 from regsweep.registry.digest import Digest
@@ -289,16 +290,56 @@ def test_everything_that_does_not_exist_is_told_at_once(shelf: Shelf) -> None:
     with pytest.raises(UsageError) as caught:
         by_name(shelf, *names)
     assert caught.value.message == (
-        "not in the storage: team/ap (no such repository; there is team/app), team/app:v2 (no such tag), "
+        "not in the storage: team/ap (no such repository; there is team/app), "
+        "team/app:v2 (no such tag; there is v1), "
         f"other@{GONE} (no such revision), nobody/* (no such repository)"
     )
     assert "nothing was removed" in caught.value.hint
 
 
 def test_of_many_that_do_not_exist_some_are_told_and_the_rest_counted(shelf: Shelf) -> None:
-    shelf.fill("app:v1")
+    shelf.fill("app:latest")
     with pytest.raises(UsageError, match=r"app:0 \(no such tag\), .*app:4 \(no such tag\), and 35 more$"):
         by_name(shelf, *(f"app:{number}" for number in range(40)))
+
+
+def test_near_names_are_told_of_a_tag_and_of_a_repository_three_at_most(shelf: Shelf) -> None:
+    shelf.fill("app:latest", "app:v1", "other:latset", *(f"many:v{number}" for number in range(9)))
+    shelf.fill("team/web:v1", "team/wep:v1", "team/wet:v1", "team/wer:v1")
+    with pytest.raises(UsageError) as caught:
+        by_name(shelf, "app:lates", "many:v", "app:rc", "*:latests", "team/we:v1")
+    assert caught.value.message == (
+        "not in the storage: app:lates (no such tag; there is latest), many:v (no such tag; there is v8, v7, v6), "
+        "app:rc (no such tag), *:latests (no such tag), "
+        "team/we (no such repository; there is team/wet, team/wer, team/wep)"
+    )
+
+
+def test_many_names_take_as_many_queries_as_two(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for method in ("execute", "batches"):
+        _counted(monkeypatch, method, asked)
+    counts = []
+    tags = [f"app{number}:v{number}" for number in range(40)]
+    shelf.fill(*tags, "app:stays")
+    digests = [f"other@{shelf.push(image(b'%d' % number), 'other')}" for number in range(40)]
+    whole = [f"app{number}" for number in range(40)]
+    for names in (tags, digests, whole):
+        for named in (names[:2], names):
+            asked.clear()
+            by_name(shelf, *named)
+            counts.append(len(asked))
+        assert counts[-1] == counts[-2]
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch, method: str, asked: list[str]) -> None:
+    original = getattr(Inventory, method)
+
+    def counted(self: Inventory, query: str, parameters: Parameters = ()) -> object:
+        asked.append(query)
+        return original(self, query, parameters)
+
+    monkeypatch.setattr(Inventory, method, counted)
 
 
 def test_a_digest_that_is_there_as_a_layer_alone_is_no_revision(shelf: Shelf) -> None:

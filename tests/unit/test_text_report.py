@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from regsweep.plan.by_rule import RuleSummary
 from regsweep.plan.kinds import ORDER, Reason
 from regsweep.plan.summary import Amount, Blob, Finding, Repository, Share, Sizes, Totals
+from regsweep.report.colour import Colour, paint, plain
 from regsweep.report.document import Report
 from regsweep.report.text import as_text, size
 
@@ -78,7 +80,7 @@ BASE = Report(
 def text(counted: Totals | None = None, *, next_step: bool = True, **fields: object) -> str:
     """Render a report of an empty registry, but for what is given."""
     report = msgspec.structs.replace(BASE, totals=counted or BASE.totals, **fields)
-    return as_text(report, next_step=next_step)
+    return plain(as_text(report, next_step=next_step))
 
 
 SOMETHING = totals({"blob": Amount(count=4, bytes=4000)}, {"blob": {"orphaned": Amount(count=1, bytes=1000)}})
@@ -156,7 +158,8 @@ def test_totals_tell_before_condemned_after_and_why() -> None:
         "tags 1,234 4 1,230 manifest missing",
         "revisions 5,000 0 5,000",
         "upload files 3 2 1 abandoned",
-        "blobs 1,000,000 20,005 979,995 20,000 no link leads to it, 5 links condemned",
+        "blobs 1,000,000 20,005 979,995 20,000 no link leads to it,",
+        "5 links condemned",
         "bytes 8.0 MB 2.0 MB 6.0 MB 25% comes free",
     ]
 
@@ -196,20 +199,28 @@ def test_repositories_come_by_what_comes_free_then_by_what_goes_then_by_name() -
             repository("none"),
             repository("alike"),
             repository("revisions", revisions=9, revisions_condemned=3),
-            repository("bytes", tags=1, revisions=2, pushed_bytes=9_000, exclusive_bytes=3_000, freed_bytes=2_000),
+            repository(
+                "bytes",
+                tags=2,
+                tags_condemned=1,
+                revisions=2,
+                pushed_bytes=9_000,
+                exclusive_bytes=3_000,
+                freed_bytes=2_000,
+            ),
             repository("all", freed_bytes=1_000, gone=True),
             repository("frozen", frozen=True),
         ]
     )
     table = rows(shown, "repository")
     assert [" ".join(line.split()) for line in table] == [
-        "repository tags revisions go size not shared comes free",
-        "bytes 1 2 0 9.0 kB 3.0 kB 2.0 kB",
-        "all 0 0 0 0 B 0 B 1.0 kB, all",
-        "revisions 0 9 3 0 B 0 B 0 B",
-        "alike 0 0 0 0 B 0 B 0 B",
-        "frozen 0 0 0 0 B 0 B frozen",
-        "none 0 0 0 0 B 0 B 0 B",
+        "repository tags go revisions go size not shared comes free",
+        "bytes 2 1 2 0 9.0 kB 3.0 kB 2.0 kB",
+        "all 0 0 0 0 0 B 0 B 1.0 kB, all",
+        "revisions 0 0 9 3 0 B 0 B 0 B",
+        "alike 0 0 0 0 0 B 0 B 0 B",
+        "frozen 0 0 0 0 0 B 0 B frozen",
+        "none 0 0 0 0 0 B 0 B 0 B",
     ]
 
 
@@ -242,7 +253,8 @@ def test_findings_say_what_is_wrong_with_which_key_and_how_often() -> None:
         "  damaged-link: repositories/a/x: the link is empty",
         "  stray: a: odd (1,200 such keys)",
         "  stray: odd",
-        "  Repositories with damage are frozen: nothing of theirs is deleted until it is mended.",
+        "  Damaged repositories are frozen: nothing of theirs goes until they are mended.",
+        "  regsweep check names the images that cannot be pulled for it.",
     ]
 
 
@@ -283,6 +295,47 @@ def test_the_paths_of_store_and_plan_are_shown_escaped(odd: str) -> None:
     )
 
 
+def test_no_name_from_the_storage_reaches_the_terminal_as_it_is() -> None:
+    hostile = "\x1b[5m\u202e"
+    report = msgspec.structs.replace(
+        BASE,
+        repositories=[repository(hostile)],
+        largest=[_blob("ab" * 32, repositories=(hostile,))],
+        findings=[Finding(code=hostile, repository=hostile, key=key, message=hostile) for key in (hostile, None)],
+    )
+    shown = as_text(report)
+    assert shown.count("\\x1b[5m\\u202e") == 8
+    assert "\x1b[5m" not in shown
+    assert all(line.isprintable() for line in plain(shown).splitlines())
+
+
+def test_what_comes_free_is_green_and_what_is_damaged_red() -> None:
+    report = msgspec.structs.replace(
+        BASE,
+        totals=FULL,
+        repositories=[repository("some", freed_bytes=1_000_000), repository("none"), repository("odd", frozen=True)],
+        findings=[
+            Finding(code="damaged-link", repository=None, key="x", message="odd"),
+            Finding(code="stray", repository=None, key="x", message="odd"),
+        ],
+    )
+    shown = as_text(report)
+    for text, colour in (
+        ("25% comes free", Colour.GOOD),
+        ("1.0 MB", Colour.GOOD),
+        ("frozen", Colour.BAD),
+        ("damaged-link", Colour.BAD),
+        ("stray", Colour.ODD),
+    ):
+        assert paint(text, colour) in shown
+    assert f"  0 B\n{'odd':10}" in shown
+
+
+def test_columns_stand_below_each_other_painted_or_not() -> None:
+    table = rows(text(FULL, repositories=[repository("a", freed_bytes=1_000), repository("b")]), "repository")
+    assert len({len(line) for line in table}) == 1
+
+
 def test_no_next_step_is_given_where_there_is_none() -> None:
     for shown in (
         text(SOMETHING),
@@ -291,6 +344,88 @@ def test_no_next_step_is_given_where_there_is_none() -> None:
     ):
         assert "Next" not in shown
         assert "Nothing to delete" not in shown
+
+
+@pytest.mark.parametrize("next_step", [True, False])
+def test_a_report_of_what_a_brake_refuses_ends_with_that(next_step: bool) -> None:  # noqa: FBT001 - a case
+    report = msgspec.structs.replace(BASE, totals=SOMETHING, refused="a brake\x1b[5m says no")
+    shown = as_text(report, next_step=next_step)
+    assert shown.splitlines()[-1] == f"{paint('Refused:', Colour.BAD)} a brake\\x1b[5m says no"
+
+
+def test_a_dry_run_says_how_to_go_on() -> None:
+    shown = text(SOMETHING, next_step=False)
+    assert shown.splitlines()[-1] == "Nothing was deleted. Next: the same command without --dry-run"
+
+
+@pytest.mark.parametrize(
+    ("options", "rules"),
+    [
+        (
+            {"removal": ["a:b"], "collect": True},
+            (
+                "what is named goes, whatever its age; of all else, blobs too, nothing younger than 24h goes, uploads "
+                "after 168h; untagged revisions go"
+            ),
+        ),
+        ({"removal": ["a:b"], "collect": False}, "what is named goes, whatever its age, and nothing else; blobs stay"),
+        ({"removal": []}, "untagged revisions go; nothing younger than 24h goes, uploads after 168h"),
+    ],
+)
+def test_the_heading_tells_the_rules_of_a_removal(options: dict[str, object], rules: str) -> None:
+    shown = text(options={**OPTIONS, **options})
+    assert " ".join(" ".join(shown.splitlines()[2:]).split("  before")[0].split()) == f"Rules {rules}"
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("untagged", "told"),
+    [
+        ("keep", "untagged revisions are kept, unless a rule says otherwise; nothing"),
+        (
+            "delete",
+            "untagged revisions go where a rule decides, unless it says otherwise, and are kept elsewhere; nothing",
+        ),
+    ],
+)
+def test_the_heading_tells_what_rules_do_to_what_has_no_tag(untagged: str, told: str) -> None:
+    rule = RuleSummary(rule=1, repositories=["**"], matched=1, tags=1, tags_condemned=0, bytes=0)
+    shown = text(options={**OPTIONS, "untagged": untagged}, rules=[rule])
+    assert told in " ".join(shown.split())
+
+
+LONG = "a-team/with-a-long-name/and-a-service/with-an-even-longer-name/for-the-backend/of-its-frontend"
+
+
+def test_a_long_name_stands_alone_and_leaves_the_table_within_80_columns() -> None:
+    shown = text(repositories=[repository("short"), repository(LONG, freed_bytes=1_000_000), repository("b" * 25)])
+    table = rows(shown, "repository")
+    assert table[1] == LONG
+    assert table[2].split() == ["0", "0", "0", "0", "0", "B", "0", "B", "1.0", "MB"]
+    assert [line[:25].strip() for line in table[2:]] == ["", "b" * 25, "short"]
+    others = [table[0], *table[2:]]
+    assert max(map(len, others)) == 80
+    assert {line.rindex("B") for line in others[1:] if line.endswith("B")} == {len(table[0]) - 1}
+
+
+def test_what_is_said_last_in_a_table_goes_on_below_itself() -> None:
+    reasons = ("no-manifest", "no-revision", "no-tag", "untagged")
+    counted = totals(
+        {"tag-entry": Amount(count=9_000, bytes=0)},
+        {"tag-entry": {reason: Amount(count=1_000, bytes=0) for reason in reasons}},
+    )
+    shown = text(counted, largest=[_blob("ab" * 32, repositories=(LONG[:50], LONG[:40], LONG[:30]))])
+    table = rows(shown, "before ")
+    why = table[0].index("why")
+    assert [line[why:] for line in table[2:-1]] == [
+        "1,000 manifest missing,",
+        "1,000 revision deleted,",
+        "1,000 tag deleted, 1,000 untagged",
+    ]
+    assert table[3][:why].strip() == ""
+    largest = rows(shown, "largest")
+    linked = largest[0].index("linked from")
+    assert [line[linked:] for line in largest[1:]] == [f"{LONG[:50]},", f"{LONG[:40]},", LONG[:30]]
 
 
 def test_a_store_of_no_bytes_has_no_share() -> None:

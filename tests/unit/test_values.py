@@ -21,6 +21,8 @@ from regsweep.inventory.database import create
         ("1.5d", timedelta(hours=36)),
         ("999999w", timedelta(weeks=999_999)),
         (" 24h ", timedelta(hours=24)),
+        ("1d12h", timedelta(hours=36)),
+        ("720h0m0s", timedelta(days=30)),
     ],
 )
 def test_an_age_is_read(text: str, expected: timedelta) -> None:
@@ -38,7 +40,7 @@ def test_an_age_is_read(text: str, expected: timedelta) -> None:
         "+1h",
         "24H",
         "24hours",
-        "1h30m",
+        "1h30",
         "1e3h",
         ".5h",
         "1.h",

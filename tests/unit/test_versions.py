@@ -132,13 +132,35 @@ def test_a_leading_v_makes_no_other_version_and_tags_of_one_version_stay_togethe
 
 @pytest.mark.parametrize(
     "tag",
-    ["latest", "1.2", "v1", "1.2.3.4", "01.2.3", "1.02.3", "1.2.3-", "release-1.2.3", "V1.2.3", "vv1.2.3", "1.2.x"],
+    [
+        *("latest", "1.2", "v1", "1.2.3.4", "01.2.3", "1.02.3", "1.2.3-", "release-1.2.3", "V1.2.3", "vv1.2.3"),
+        *("1.2.x", "1.2.3-rc..1", "1.2.3-.rc", "1.2.3-rc.", "1.2.3-01", "1.2.3-rc.007", "1.2.3-rc_.1", "1.2.3_"),
+        *("1.2.3_a..b", "1.2.3_a.", "1.2.3-rc.1_a_b"),
+    ],
 )
 def test_what_is_no_version_is_not_kept_and_takes_no_version_s_place(
     database: duckdb.DuckDBPyConnection, tag: str
 ) -> None:
     assert newest(database, [tag, "0.1.0"], Semver(majors=1)) == {"0.1.0"}
     assert newest(database, [tag], Semver(prereleases=True)) == set()
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        *("1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-0.3.7", "1.0.0-x.7.z.92", "1.0.0-x-y-z.--", "1.0.0--", "1.0.0-0a.01b"),
+        *("1.0.0-alpha_001", "1.0.0-beta_exp.sha.5114f85", "1.0.0_20130313144700", "1.0.0_21AF26D3---117B344092BD"),
+        *("1.0.0-rc.1_build.007", "v1.0.0-0"),
+    ],
+)
+def test_each_form_that_semver_org_has_is_a_version(database: duckdb.DuckDBPyConnection, tag: str) -> None:
+    assert newest(database, [tag], Semver(prereleases=True)) == {tag}
+
+
+def test_build_metadata_makes_no_version_higher(database: duckdb.DuckDBPyConnection) -> None:
+    names = ["1.0.0_9", "1.0.0-rc.1_99", "1.0.0", "1.0.0-rc.2", "1.0.0-rc.2_1"]
+    assert newest(database, names, Semver(patches_per_minor=1)) == {"1.0.0", "1.0.0_9"}
+    assert newest(database, names, Semver(patches_per_minor=2, prereleases=True)) == {*names} - {"1.0.0-rc.1_99"}
 
 
 @pytest.mark.parametrize("part", range(3))

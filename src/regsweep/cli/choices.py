@@ -131,8 +131,10 @@ def read_policy(file: Path) -> "Policy":
     try:
         with file.open("rb") as opened:
             text = opened.read(MOST_BYTES + 1).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{printable(str(file))}: cannot be read: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{printable(str(file))}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{printable(str(file))}: cannot be read: it is not UTF-8") from error
     return parse_policy(text, printable(str(file)))
 
 

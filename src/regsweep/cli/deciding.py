@@ -2,20 +2,28 @@
 
 import sys
 from dataclasses import dataclass
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from textwrap import wrap
+from typing import TYPE_CHECKING, Final
 
 from regsweep.cli import choices, values
 from regsweep.cli import options as o
 from regsweep.cli.streams import confirm
 from regsweep.errors import UsageError
 from regsweep.plan.options import Options
+from regsweep.registry.layout import Kind, printable
 
 if TYPE_CHECKING:
     # Whatever a command needs beyond its options is imported when it runs; see main.py.
     from regsweep.cli.applying import Guard
     from regsweep.cli.planning import Places
     from regsweep.cli.sources import Source
+    from regsweep.report.document import Report
+
+_LISTED: Final = 50
+"""Repositories, tags and manifests that are named before the question at most."""
 
 
 def plan_command(  # noqa: PLR0913 - one parameter for each option
@@ -246,6 +254,10 @@ class _Run:
         planning.show(report, self.form, prune=True)
         if refused:
             raise refused
+        named = options.removal or Kind.TAG in report.totals.condemned
+        if named and (self.form is o.Format.TEXT if self.dry_run else self.ask):
+            sys.stdout.flush()
+            sys.stderr.write(_what_goes(report, options))
         if self.dry_run or report.plan is None:
             return
         if self.ask:
@@ -267,3 +279,28 @@ class _Run:
             ),
             shown,
         )
+
+
+def _what_goes(report: "Report", options: Options) -> str:
+    """The repositories and tags that go, and the manifests that were named themselves, as lines; some where many do."""
+    going: dict[str, list[str]] = {one.name: ["all of it"] for one in report.repositories if one.gone}
+    going |= {
+        one.repository: sorted(tag.name for tag in one.tags if tag.goes)
+        for one in (report.picture.tagged if report.picture else ())
+        if one.repository not in going
+    }
+    count = sum(1 if one.gone else one.tags_condemned for one in report.repositories)
+    for name in options.removal.names if options.removal else ():
+        if name.digest and going.get(name.repository) != ["all of it"]:
+            going.setdefault(name.repository, []).append(str(name.digest))
+            count += 1
+    shown = list(islice(((place, one) for place in sorted(going) for one in going[place]), _LISTED))
+    lines = ["regsweep: among what goes:"]
+    for repository, some in groupby(shown, key=itemgetter(0)):
+        text = printable(f"{repository}: {', '.join(what for _, what in some)}")
+        lines += wrap(
+            text, 80, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+    if hidden := count - len(shown):
+        lines.append(f"  and {hidden:,} more" + (f": see the plan {printable(report.plan)}" if report.plan else ""))
+    return "".join(f"{line}\n" for line in lines)

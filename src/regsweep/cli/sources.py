@@ -45,8 +45,10 @@ def open_source(source: Source) -> Opened:
 
     try:
         text = source.config.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{source.config}: cannot be read: {error}") from error
+    except OSError as error:
+        raise UsageError(f"{source.config}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{source.config}: cannot be read: it is not UTF-8") from error
     storage = parse_config(text, os.environ)
     return Opened(store=connect(storage.driver, storage.parameters, source.access), proxy=storage.proxy_remote)
 

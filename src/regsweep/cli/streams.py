@@ -1,19 +1,27 @@
-"""Where words go: messages and questions to standard error, results to standard output."""
+"""Where words go: messages and questions to standard error, results to standard output; colour where it is wanted."""
 
+import os
 import sys
+from typing import Final, TextIO
 
 from regsweep.errors import RegsweepError
 from regsweep.registry.layout import printable
+from regsweep.report.colour import Colour, paint, plain
+
+_COLOURS: Final = {"error": Colour.BAD, "warning": Colour.ODD}
 
 
 def result(text: str) -> None:
-    """Write what the user asked for."""
-    sys.stdout.write(f"{text}\n")
+    """Write what the user asked for, without its colours unless a terminal is to show them."""
+    sys.stdout.write(f"{text if _shows_colour(sys.stdout) else plain(text)}\n")
 
 
 def message(text: str, hint: str = "") -> None:
     """Say something to the person at the terminal, whatever part of it came from elsewhere."""
-    sys.stderr.write(f"regsweep: {printable(text)}\n")
+    kind, colon, rest = printable(text).partition(":")
+    if kind in _COLOURS and _shows_colour(sys.stderr):
+        kind, colon = paint(kind + colon, _COLOURS[kind]), ""
+    sys.stderr.write(f"regsweep: {kind}{colon}{rest}\n")
     if hint:
         sys.stderr.write(f"          {printable(hint)}\n")
     sys.stderr.flush()
@@ -36,3 +44,8 @@ def confirm(question: str) -> None:
         sys.stderr.write("\n")
     if answer.strip().lower() not in ("y", "yes"):
         raise RegsweepError("the answer was not yes; nothing was deleted")
+
+
+def _shows_colour(stream: TextIO) -> bool:
+    # As no-color.org says: whatever NO_COLOR holds, if it holds anything.
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")

@@ -14,13 +14,14 @@ from regsweep.plan.options import Options
 from regsweep.registry.layout import printable
 from regsweep.report.text import REASONS, rules_table
 from regsweep.retention.conditions import reasons
-from regsweep.retention.globs import any_of
+from regsweep.retention.globs import any_of, takes_in
 from regsweep.retention.judge import LAST, YOUNG
 from regsweep.retention.names import Name
 from regsweep.retention.policy import Policy, Rule
 
 _NAMED: Final = 5
 """Repositories that one warning names at most."""
+_FROZEN: Final = "  its repository cannot be fully understood, so nothing of it is deleted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +60,16 @@ def check(trial: Trial, policy: Policy) -> tuple[str, list[str]]:
 def shadowed(policy: Policy) -> list[str]:
     """Tell which rules can never decide, whatever the storage holds, as far as their globs alone tell."""
     warnings: list[str] = []
-    earlier: set[str] = set()
     for number, rule in enumerate(policy.rules, 1):
-        if "**" in earlier or earlier.issuperset(rule.repositories):
-            warnings.append(f"{_rule(number, rule)} never decides: an earlier rule is for all of its repositories")
-        earlier.update(rule.repositories)
+        earlier = list(enumerate(policy.rules[: number - 1], 1))
+        deciders = {
+            next((before for before, one in earlier if any(takes_in(wide, glob) for wide in one.repositories)), 0)
+            for glob in rule.repositories
+        }
+        if 0 not in deciders:
+            *others, last = (f"{before}" for before in sorted(deciders))
+            those = f"rules {', '.join(others)} and {last} are" if others else f"rule {last} is"
+            warnings.append(f"{_rule(number, rule)} never decides: {those} for all of its repositories")
     return warnings
 
 
@@ -92,6 +98,13 @@ def _explained(inventory: Inventory, policy: Policy, name: Name, now: datetime) 
         )
     )
     if not tags:
+        damaged = inventory.rows(
+            "SELECT problem FROM damage WHERE key = $key",
+            {"key": f"repositories/{name.repository}/_manifests/tags/{name.tag}/current/link"},
+        )
+        for (problem,) in damaged:
+            lines = [f"{printable(str(name))} is kept", f"  its link is damaged: {printable(str(problem))}", _FROZEN]
+            return "\n".join(lines)
         raise UsageError(f"{printable(str(name))}: there is no such tag", hint="regsweep ls lists the tags")
     repository, digest, rule, pushed, created, frozen, gone, served = tags[0]
     lines = [f"{printable(str(name))} {'goes' if gone else 'is kept'}", f"  stands at  {digest}"]
@@ -101,7 +114,7 @@ def _explained(inventory: Inventory, policy: Policy, name: Name, now: datetime) 
         if isinstance(time, datetime)
     ]
     if frozen:
-        return "\n".join([*lines, "  its repository cannot be fully understood, so nothing of it is deleted"])
+        return "\n".join([*lines, _FROZEN])
     if not isinstance(rule, int):
         return "\n".join([*lines, "  no rule is for its repository, so everything in it is kept"])
     decides = policy.rules[rule - 1]
@@ -136,7 +149,8 @@ def _oddities(found: Decided, policy: Policy) -> list[str]:
             matches, globs = any_of(rule.repositories)
             some = inventory.row(f"SELECT count(*) FROM repositories WHERE {matches}", globs)[0]  # noqa: S608 - this module's words
             warnings.append(
-                f"{named} decides about none: earlier rules are for all {some} that it matches, or they are frozen"
+                f"{named} decides about none: an earlier rule is for each that it matches ({some} in all), "
+                "or it is frozen"
                 if some
                 else f"{named} matches no repository"
             )
@@ -146,6 +160,13 @@ def _oddities(found: Decided, policy: Policy) -> list[str]:
         """
         if gone := _names(inventory, emptied.format("NOT bool_or(kept)"), number):
             warnings.append(f"{named} empties {gone}, as allowEmpty says")
+        untagged = """
+            SELECT summary.name FROM repository_summary summary JOIN ruled ON ruled.repository = summary.id
+            ANTI JOIN verdicts ON verdicts.repository = summary.id
+            WHERE ruled.rule = $rule AND tags = tags_condemned AND revisions > 0 AND revisions = revisions_condemned
+        """
+        if left := rule.delete_untagged and _names(inventory, untagged, number):
+            warnings.append(f"{named} empties {left}: no tag leads to what is there, and deleteUntagged lets it go")
         last = f"""
             SELECT name FROM verdict_reasons JOIN verdicts USING (repository, tag)
             JOIN repositories ON id = verdicts.repository WHERE why = '{LAST}' AND rule = $rule

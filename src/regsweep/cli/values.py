@@ -4,18 +4,18 @@ import re
 from datetime import timedelta
 
 from regsweep.errors import UsageError
-from regsweep.retention.ages import parse_age
+from regsweep.retention.ages import parse_sum
 
 
 def age(text: str, option: str) -> timedelta:
-    """Read an age such as `24h`, `30d` or `0`, given for an option.
+    """Read an age such as `24h`, `1d12h` or `0`, given for an option.
 
     Raises:
         UsageError: it is none.
     """
-    found = parse_age(text)
+    found = parse_sum(text)
     if found is None:
-        raise UsageError(f"{option} {text}: is no age", hint="write 90m, 24h, 30d, 2w or 0")
+        raise UsageError(f"{option} {text}: is no age", hint="write 90m, 24h, 1d12h, 30d, 2w or 0")
     return found
 
 

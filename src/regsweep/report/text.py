@@ -10,11 +10,18 @@ from regsweep.plan.cost import Cost
 from regsweep.plan.kinds import DIRECTORY, PARTS, VERSION
 from regsweep.plan.summary import Amount, Finding, Repository
 from regsweep.registry.layout import Kind, printable
+from regsweep.report.colour import Colour, paint, width
 from regsweep.report.document import Report
 
 _REPOSITORIES: Final = 20
 _FINDINGS: Final = 20
+_COLUMNS: Final = 80
+_GAP: Final = "  "
+_LEAST: Final = 20
+"""Columns that are left at least of what goes on below itself."""
 _WIDE: Final = 30
+_DAMAGED: Final = "damaged"
+"""How the codes of findings begin that freeze a repository."""
 _NAMES: Final = {
     Kind.TAG: "tags",
     Kind.REVISION: "revisions",
@@ -56,13 +63,22 @@ def size(count: float) -> str:
     return f"{count:.1f} PB"
 
 
+def _good(text: str) -> str:
+    return paint(text, Colour.GOOD)
+
+
+def _free(count: int, more: str = "") -> str:
+    text = f"{size(count)}{more}"
+    return _good(text) if count else text
+
+
 def counted(number: int, thing: str) -> str:
     """So many of a thing, for people."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def as_text(report: Report, *, next_step: bool = True) -> str:
-    """Render a report; `next_step` adds what to type next."""
+    """Render a report, painted; `next_step` is false where a plan is applied at once, or would be without --dry-run."""
     parts = [
         _heading(report),
         _totals(report),
@@ -78,13 +94,27 @@ def as_text(report: Report, *, next_step: bool = True) -> str:
 
 
 def _heading(report: Report) -> str:
-    options = report.options
-    untagged = "untagged revisions go" if options["untagged"] == "delete" else "untagged revisions are kept"
-    if report.rules:
-        untagged = f"where a rule decides {untagged}, unless it says otherwise; elsewhere they are kept"
-    ages = f"nothing younger than {_age(options['min_age'])} goes, uploads after {_age(options['upload_age'])}"
-    rules = textwrap.fill(f"{untagged}; {ages}", 80, initial_indent="Rules    ", subsequent_indent=" " * 9)
+    rules = textwrap.fill(_rules(report), _COLUMNS, initial_indent="Rules    ", subsequent_indent=" " * 9)
     return f"Storage  {printable(report.store)}\nScanned  {report.created:%Y-%m-%d %H:%M:%S %Z}\n{rules}\n"
+
+
+def _rules(report: Report) -> str:
+    options = report.options
+    named = bool(options.get("removal"))
+    if named and not options.get("collect", True):
+        return "what is named goes, whatever its age, and nothing else; blobs stay"
+    goes = options["untagged"] == "delete"
+    untagged = "untagged revisions go" if goes else "untagged revisions are kept"
+    if report.rules:
+        untagged += (
+            " where a rule decides, unless it says otherwise, and are kept elsewhere"
+            if goes
+            else ", unless a rule says otherwise"
+        )
+    ages = f"nothing younger than {_age(options['min_age'])} goes, uploads after {_age(options['upload_age'])}"
+    if named:
+        return f"what is named goes, whatever its age; of all else, blobs too, {ages}; {untagged}"
+    return f"{untagged}; {ages}"
 
 
 def _cost(cost: Cost | None) -> str:
@@ -122,7 +152,7 @@ def _totals(report: Report) -> str:
     before_bytes = sum(totals.before.get(kind, nothing).bytes for kind in _SIZED)
     freed_bytes = sum(totals.condemned.get(kind, nothing).bytes for kind in _SIZED)
     share = f"{freed_bytes / before_bytes:.0%} comes free" if freed_bytes else ""
-    rows.append(["bytes", size(before_bytes), size(freed_bytes), size(before_bytes - freed_bytes), share])
+    rows.append(["bytes", size(before_bytes), _free(freed_bytes), size(before_bytes - freed_bytes), _good(share)])
     return _table(rows, left=(0, 4))
 
 
@@ -135,7 +165,7 @@ def _sizes(report: Report) -> str:
         ("none", sizes.unlinked),
     ):
         if share.bytes:
-            rows.append([name, size(share.bytes), size(share.freed), size(share.bytes - share.freed)])
+            rows.append([name, size(share.bytes), _free(share.freed), size(share.bytes - share.freed)])
     return _table(rows, left=(0,)) if len(rows) > 1 else ""
 
 
@@ -155,7 +185,7 @@ def rules_table(rules: Sequence[RuleSummary]) -> str:
             f"{rule.matched:,}",
             f"{rule.tags:,}",
             f"{rule.tags_condemned:,}",
-            size(rule.bytes),
+            _free(rule.bytes),
         ]
         for rule in rules
     ]
@@ -170,16 +200,17 @@ def _repositories(repositories: Sequence[Repository]) -> str:
     if not repositories:
         return ""
     ordered = sorted(repositories, key=lambda one: (-one.freed_bytes, -one.revisions_condemned, one.name))
-    rows = [["repository", "tags", "revisions", "go", "size", "not shared", "comes free"]]
+    rows = [["repository", "tags", "go", "revisions", "go", "size", "not shared", "comes free"]]
     rows += [
         [
-            one.name,
+            printable(one.name),
             f"{one.tags:,}",
+            f"{one.tags_condemned:,}",
             f"{one.revisions:,}",
             f"{one.revisions_condemned:,}",
             size(one.pushed_bytes),
             size(one.exclusive_bytes),
-            "frozen" if one.frozen else size(one.freed_bytes) + (", all" if one.gone else ""),
+            paint("frozen", Colour.BAD) if one.frozen else _free(one.freed_bytes, ", all" if one.gone else ""),
         ]
         for one in ordered[:_REPOSITORIES]
     ]
@@ -193,7 +224,7 @@ def _largest(report: Report) -> str:
         return ""
     rows = [["largest condemned blobs", "size", "why", "linked from"]]
     rows += [
-        [blob.digest[:19], size(blob.bytes), REASONS[blob.reason], ", ".join(blob.repositories)]
+        [blob.digest[:19], size(blob.bytes), REASONS[blob.reason], printable(", ".join(blob.repositories))]
         for blob in report.largest
     ]
     return _table(rows, left=(0, 2, 3))
@@ -206,34 +237,63 @@ def _findings(findings: Sequence[Finding]) -> str:
     for finding in findings[:_FINDINGS]:
         where = finding.key or finding.repository or ""
         times = f" ({finding.count:,} such keys)" if finding.count > 1 else ""
-        lines.append(f"  {': '.join(filter(None, (finding.code, where, finding.message)))}{times}")
+        code = paint(printable(finding.code), Colour.BAD if finding.code.startswith(_DAMAGED) else Colour.ODD)
+        told = printable(": ".join(filter(None, (where, finding.message))))
+        lines.append(f"  {code}: {told}{times}")
     if len(findings) > _FINDINGS:
         lines.append(f"  ... and {len(findings) - _FINDINGS:,} more; --format json lists them all")
-    if any(finding.code.startswith("damaged") for finding in findings):
-        lines.append("  Repositories with damage are frozen: nothing of theirs is deleted until it is mended.")
+    if any(finding.code.startswith(_DAMAGED) for finding in findings):
+        lines.append("  Damaged repositories are frozen: nothing of theirs goes until they are mended.")
+        lines.append("  regsweep check names the images that cannot be pulled for it.")
     return "\n".join(lines) + "\n"
 
 
 def _conclusion(report: Report, *, next_step: bool) -> str:
     if report.refused:
-        return ""
+        return f"{paint('Refused:', Colour.BAD)} {printable(report.refused)}\n"
     if not sum(amount.count for amount in report.totals.condemned.values()):
         return "Nothing to delete.\n"
-    if report.plan is None or not next_step:
+    if report.plan is None:
+        return "" if next_step else "Nothing was deleted. Next: the same command without --dry-run\n"
+    if not next_step:
         return ""
     plan = printable(report.plan)
     return f"Next: put the registry into read-only mode, then\n  regsweep apply {plan} --registry URL\n"
 
 
 def _table(rows: Sequence[Sequence[str]], *, left: Iterable[int]) -> str:
-    """Align columns, `left` ones to the left."""
+    """Align columns, `left` ones to the left, within 80: long names stand alone, long lists go on below themselves."""
     flush = frozenset(left)
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    widths = [max(width(row[at]) for row in rows) for at in range(len(rows[0]))]
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - _COLUMNS
+    if excess > 0 and len(widths) - 1 in flush:
+        widths[-1] = max(_LEAST, widths[-1] - excess)
+    elif excess > 0 and 0 in flush:
+        widths[0] = max(wide for row in rows if (wide := width(row[0])) <= max(widths[0] - excess, width(rows[0][0])))
     lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if at in flush else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
+    for first, *middle, last in rows:
+        alone = width(first) > widths[0]
+        if alone:
+            lines.append(first)
+        said, *more = _parts(last, widths[-1])
+        cells = []
+        for at, (cell, wide) in enumerate(zip(["" if alone else first, *middle, said], widths, strict=True)):
+            gap = " " * (wide - width(cell))
+            cells.append(cell + gap if at in flush else gap + cell)
+        lines.append(_GAP.join(cells).rstrip())
+        before = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)
+        lines += [" " * before + part for part in more]
     return "\n".join(lines) + "\n"
+
+
+def _parts(text: str, wide: int) -> list[str]:
+    """A list with commas, as lines so wide, if its items are not wider."""
+    *others, last = text.split(", ")
+    first, *items = [*(f"{item}," for item in others), last]
+    lines = [first]
+    for item in items:
+        if width(f"{lines[-1]} {item}") <= wide:
+            lines[-1] += f" {item}"
+        else:
+            lines.append(item)
+    return lines

@@ -12,8 +12,6 @@ from regsweep.inventory.images import find_images
 from regsweep.retention.globs import as_regex
 from regsweep.retention.names import Name
 
-"""Characters that make a glob of a repository's name."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:

@@ -5,28 +5,20 @@ from datetime import datetime, timedelta
 from typing import Final
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_NUMBER: Final = r"(\d{1,6}(?:\.\d+)?)"
-_ONE: Final = re.compile(rf"{_NUMBER}([smhdw]?)", re.ASCII)
-_PART: Final = re.compile(rf"{_NUMBER}([smhdw])", re.ASCII)
+_NONE: Final = re.compile(r"0{1,6}(?:\.0+)?", re.ASCII)
+_PART: Final = re.compile(r"(\d{1,6}(?:\.\d+)?)([smhdw])", re.ASCII)
 _SUM: Final = re.compile(rf"(?:{_PART.pattern}){{1,5}}", re.ASCII)
 _BEGINNING: Final = datetime(1900, 1, 1)  # noqa: DTZ001 - compared with what is in UTC without saying so
 _MOST: Final = timedelta(weeks=999_999)
 _MOST_DAYS: Final = 999_999
 
 
-def parse_age(text: str) -> timedelta | None:
-    """Read an age of one number and its unit, such as `24h`, `30d` or `0`; `None` for what is none."""
-    found = _ONE.fullmatch(text.strip())
-    if not found or (not found[2] and float(found[1])):
-        return None
-    age = timedelta(seconds=float(found[1]) * _UNITS.get(found[2], 1))
-    return age if age <= _MOST else None
-
-
 def parse_sum(text: str) -> timedelta | None:
-    """Read an age as `parse_age` does, or of several such: `1d12h`, or Go's `720h0m0s`; `None` for what is none."""
+    """Read an age such as `24h`, `30d` or `0`, or of several in a row: `1d12h`, Go's `720h0m0s`; `None` for none."""
+    if _NONE.fullmatch(text.strip()):
+        return timedelta()
     if not _SUM.fullmatch(text.strip()):
-        return parse_age(text)
+        return None
     parts = (timedelta(seconds=float(number) * _UNITS[unit]) for number, unit in _PART.findall(text))
     age = sum(parts, timedelta())
     return age if age <= _MOST else None

@@ -4,7 +4,8 @@ One that no name can match is an error, for a rule that matches nothing lets wha
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Final
 
 from regsweep.errors import UsageError
@@ -46,6 +47,58 @@ def any_of(globs: Sequence[str]) -> tuple[str, dict[str, object]]:
     return f"({' OR '.join(f'regexp_full_match(name, ${glob})' for glob in named)})", named
 
 
+def takes_in(wide: str, narrow: str) -> bool:
+    """Whether a glob certainly matches every name that another one matches; not every such pair is seen to be one.
+
+    Both are globs that `as_regex` takes.
+    """
+    return all(
+        # Most globs begin otherwise, and policies have many pairs of them.
+        any(
+            other.startswith(beginning) and _follows(components, other.split("/"), "**", _component_takes_in)
+            for beginning, components in _prepared(wide)
+        )
+        for other in _alternatives(narrow)
+    )
+
+
+@cache
+def _prepared(glob: str) -> list[tuple[str, list[str]]]:
+    """Of each alternative what all that it takes in begins with, and its components."""
+    return [(re.split(r"/?[*?\[]", one)[0], one.split("/")) for one in _alternatives(glob)]
+
+
+def _component_takes_in(wide: str, narrow: str) -> bool:
+    # That may be no component, or several.
+    return narrow != "**" and _follows(_tokens(wide), _tokens(narrow), "*", _token_takes_in)
+
+
+def _token_takes_in(wide: str, narrow: str) -> bool:
+    return narrow != "*" and wide in ("?", narrow)
+
+
+def _tokens(component: str) -> list[str]:
+    return [token[0] for token in _TOKEN.finditer(component)]
+
+
+def _follows(wide: Sequence[str], narrow: Sequence[str], many: str, one: Callable[[str, str], bool]) -> bool:
+    """Whether the parts of `wide`, of which `many` is any number, take in those of `narrow` one after the other.
+
+    All places in `wide` are followed at once, for to try one way after another could take for ever.
+    """
+    places = {0}
+    for part in ("", *narrow):
+        if part:
+            places = {place for place in places if wide[place : place + 1] == [many]} | {
+                place + 1 for place in places if place < len(wide) and wide[place] != many and one(wide[place], part)
+            }
+        for place in range(len(wide)):
+            if place in places and wide[place] == many:
+                places.add(place + 1)
+    return len(wide) in places
+
+
+@cache
 def _alternatives(glob: str) -> list[str]:
     """A glob without its braces: one for each way through them."""
     if len(glob) > _MOST_CHARACTERS:

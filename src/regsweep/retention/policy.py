@@ -25,6 +25,7 @@ VERSION: Final = 1
 EVERYTHING: Final = ".*"
 """The pattern for every tag."""
 
+_MOST_KEPT: Final = 999_999_999
 _MOST_PATTERN: Final = 1000
 """Characters: RE2 takes time in proportion to the pattern, too."""
 _SYNTAX: Final = r"the syntax is RE2's, as Go's: without look-arounds such as (?!...) and back-references such as \1"
@@ -189,6 +190,8 @@ def from_options(
         return None
     if keep_last is not None and keep_last < 1:
         raise UsageError(f"--keep-last {keep_last}: keeps nothing", hint="write 1 or more, or leave it out")
+    if keep_last is not None and keep_last > _MOST_KEPT:
+        raise UsageError(f"--keep-last {keep_last}: is more than {_MOST_KEPT:,}", hint="leave it out to keep all tags")
     if keep_within is not None and keep_within <= timedelta(0):
         raise UsageError("--keep-within 0: keeps nothing", hint="write 24h or 30d, or leave it out")
     for glob in only_repos:
@@ -268,7 +271,7 @@ def _rule(rule: "Field", patterns: dict[str, str]) -> Rule:
         keep_tags=_keep_tags(fields["keepTags"], patterns) if "keepTags" in fields else None,
         never_delete=_patterns(fields["neverDelete"], patterns) if "neverDelete" in fields else (),
         delete_untagged=untagged.flag() if untagged else None,
-        untagged_keep_history=history.number(0) if history else 0,
+        untagged_keep_history=history.number(0, _MOST_KEPT) if history else 0,
         delete_referrers=referrers.flag() if referrers else None,
         allow_empty=empty.flag() if empty else False,
         line=rule.line,
@@ -296,9 +299,9 @@ def _keep(entry: "Field", patterns: dict[str, str]) -> Keep:
     return Keep(
         patterns=_patterns(fields["patterns"], patterns) if "patterns" in fields else (EVERYTHING,),
         not_patterns=_patterns(fields["notPatterns"], patterns) if "notPatterns" in fields else (),
-        most_recently_pushed=pushed.number(1) if pushed else None,
+        most_recently_pushed=pushed.number(1, _MOST_KEPT) if pushed else None,
         pushed_within=_age(fields.get("pushedWithin")),
-        most_recently_created=created.number(1) if created else None,
+        most_recently_created=created.number(1, _MOST_KEPT) if created else None,
         created_within=_age(fields.get("createdWithin")),
         semver=_semver(semver) if semver else None,
         labels=tuple(sorted((key, label.text(nulls=True)) for key, label in labels.map().items())) if labels else (),
@@ -330,7 +333,8 @@ def _age(field: "Field | None") -> timedelta | None:
 def _semver(field: "Field") -> Semver:
     fields = field.known("majors", "minorsPerMajor", "patchesPerMinor", "prereleases")
     majors, minors, patches = (
-        fields[name].number(1) if name in fields else None for name in ("majors", "minorsPerMajor", "patchesPerMinor")
+        fields[name].number(1, _MOST_KEPT) if name in fields else None
+        for name in ("majors", "minorsPerMajor", "patchesPerMinor")
     )
     prereleases = fields["prereleases"].text() if "prereleases" in fields else "drop"
     if prereleases not in _PRERELEASES:

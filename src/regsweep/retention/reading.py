@@ -21,7 +21,7 @@ _MOST_LEVELS: Final = 10
 _MOST_SHOWN: Final = 60
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-_NUMBER: Final = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
+_NUMBER: Final = re.compile(r"0|[1-9]\d*", re.ASCII)
 _QUOTE: Final = r"put globs and regular expressions in single quotes: '^v\d+$'"
 _NEVER_KNOWN: Final = dict.fromkeys(
     ("mostRecentlyPulledCount", "pulledWithin"), "a registry's storage does not tell when an image was pulled"
@@ -106,17 +106,20 @@ class Field:
             raise self.error(f"{shown(self.value)} has a character that cannot be shown", hint="write it in one line")
         return self.value
 
-    def number(self, least: int) -> int:
+    def number(self, least: int, most: int) -> int:
         """Itself as a number of things to keep.
 
         Raises:
-            UsageError: it is none, or less than `least`.
+            UsageError: it is none, less than `least`, or more than `most`.
         """
         text = self.text()
         if not self.plain:
             raise self.error(f"{shown(text)} is text, and not a number", hint="leave out the quotes")
         if not _NUMBER.fullmatch(text):
             raise self.error(f"{shown(text)} is no number of {least} or more", hint="write a whole number, such as 10")
+        # Python reads no number of thousands of digits.
+        if len(text) > len(str(most)) or int(text) > most:
+            raise self.error(f"{shown(text)} is more than {most:,}", hint="write a smaller number, such as 10")
         number = int(text)
         if number < least:
             raise self.error(f"is {number}, which keeps nothing", hint=f"write {least} or more, or leave it out")

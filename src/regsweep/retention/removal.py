@@ -1,19 +1,23 @@
 """Remove by name: repositories, tags and manifests that a user lists."""
 
 import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+import nanoarrow as na
 
 from regsweep.errors import RefusedError, UsageError
 from regsweep.inventory.database import Inventory
 from regsweep.registry import layout
-from regsweep.registry.digest import Digest
 from regsweep.registry.manifest import Role
 from regsweep.retention.globs import as_regex
 from regsweep.retention.names import Name
 
 _LISTED: Final = 5
 """Names that one message lists at most."""
+_CLOSE: Final = 3
+"""Names that are told at most where one is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,32 +38,21 @@ def remove(inventory: Inventory, removal: Removal) -> None:
         UsageError: there is something that was named and does not exist.
         RefusedError: it is in a repository that cannot be fully understood.
     """
-    missing: list[str] = []
-    found = 0
-    frozen = _frozen(inventory)
-    for name in removal.names:
-        repositories = _repositories(inventory, name)
-        if not repositories:
-            missing.append(f"{name.repository} (no such repository{_suggestion(inventory, name.repository)})")
-            continue
-        at = {"repositories": _without_frozen(inventory, name, repositories, frozen)}
-        if name.tag:
-            if not _let_go(inventory, "tag = $tag", {**at, "tag": name.tag}):
-                missing.append(f"{name} (no such tag)")
-        elif name.digest:
-            if not _ban(inventory, name.digest, at):
-                missing.append(f"{name} (no such revision)")
-        elif removal.tags_matching:
-            found += _match(inventory, removal.tags_matching, at)
-        else:
-            _remove_whole(inventory, at)
+    frozen, repositories = _frozen(inventory), _repositories(inventory, removal.names)
+    found = [_without_frozen(inventory, name, repositories[name.repository], frozen) for name in removal.names]
+    missing = _choose_parts(inventory, removal.names, found)
     if missing:
+        told = ", ".join(_missing(inventory, removal.names[place], found[place]) for place in missing[:_LISTED])
         more = f", and {len(missing) - _LISTED:,} more" if len(missing) > _LISTED else ""
         raise UsageError(
-            f"not in the storage: {layout.printable(', '.join(missing[:_LISTED]))}{more}",
+            f"not in the storage: {layout.printable(told)}{more}",
             hint="regsweep ls lists what is there; nothing was removed",
         )
-    if removal.tags_matching and not found:
+    whole = {number for name, numbers in zip(removal.names, found, strict=True) if name.whole for number in numbers}
+    at = {"repositories": sorted(whole)}
+    if not removal.tags_matching:
+        _remove_whole(inventory, at)
+    elif not _match(inventory, removal.tags_matching, at):
         raise UsageError("no tag matches --tags-matching", hint="regsweep ls lists the tags; nothing was removed")
 
 
@@ -92,19 +85,79 @@ def check_needed(inventory: Inventory, removal: Removal) -> None:
         )
 
 
-def _repositories(inventory: Inventory, name: Name) -> dict[int, str]:
+def _repositories(inventory: Inventory, names: Sequence[Name]) -> dict[str, dict[int, str]]:
+    """The repositories that each name of one, or glob for several, is about."""
+    found: dict[str, dict[int, str]] = {name.repository: {} for name in names}
     query = "SELECT id, name FROM repositories WHERE "
-    if name.several:
-        rows = inventory.rows(query + "regexp_full_match(name, $glob)", {"glob": as_regex(name.repository)})
-    else:
-        rows = inventory.rows(query + "name = $name", {"name": name.repository})
-    return {int(str(number)): str(found) for number, found in rows}
+    exact = {"names": [name.repository for name in names if not name.several]}
+    for number, one in inventory.rows(query + "name IN (SELECT unnest($names::VARCHAR[]))", exact):
+        found[str(one)][int(str(number))] = str(one)
+    for glob in {name.repository for name in names if name.several}:
+        for number, one in inventory.rows(query + "regexp_full_match(name, $glob)", {"glob": as_regex(glob)}):
+            found[glob][int(str(number))] = str(one)
+    return found
 
 
-def _suggestion(inventory: Inventory, name: str) -> str:
-    names = (str(found) for (found,) in inventory.rows("SELECT name FROM repositories"))
-    close = difflib.get_close_matches(name, names, n=1)
-    return f"; there is {close[0]}" if close else ""
+def _choose_parts(inventory: Inventory, names: Sequence[Name], found: Sequence[list[int]]) -> list[int]:
+    """Choose the tags and manifests that were named, all at once; return the places of what is not there."""
+    parts = [
+        (place, number, name.tag or None, name.digest.raw if name.digest else None)
+        for place, (name, numbers) in enumerate(zip(names, found, strict=True))
+        for number in numbers or [-1]
+    ]
+    columns = {"place": na.int32(), "repository": na.int32(), "tag": na.string(), "digest": na.binary()}
+    inventory.execute("CREATE TABLE parts (place INTEGER, repository INTEGER, tag VARCHAR, digest BLOB)")
+    inventory.load("parts", columns, list(zip(*parts, strict=True)))
+    inventory.execute(
+        "INSERT INTO let_go FROM (SELECT DISTINCT repository, tag FROM parts) SEMI JOIN tags USING (repository, tag)"
+    )
+    inventory.execute(
+        """
+        INSERT INTO banned
+        FROM (SELECT DISTINCT repository, digest FROM parts) SEMI JOIN revisions USING (repository, digest)
+        """
+    )
+    along = "FROM tags SEMI JOIN banned USING (repository, digest)"
+    inventory.execute(
+        f"""
+        INSERT INTO notes
+        SELECT DISTINCT 'tag-goes-along', repository, tag,
+            'the tag goes too, for it stands at sha256:' || lower(hex(digest)) {along}
+        """
+    )
+    inventory.execute(f"INSERT INTO let_go SELECT DISTINCT repository, tag {along}")
+    missing = inventory.rows(
+        """
+        SELECT place FROM parts GROUP BY place HAVING NOT coalesce(bool_or(
+            (tag IS NULL AND digest IS NULL AND repository >= 0)
+            OR (repository, tag) IN (SELECT (repository, tag) FROM tags)
+            OR (repository, digest) IN (SELECT (repository, digest) FROM revisions)
+        ), false) ORDER BY place
+        """
+    )
+    places = [int(str(place)) for (place,) in missing]
+    inventory.execute("DROP TABLE parts")
+    return places
+
+
+def _missing(inventory: Inventory, name: Name, found: list[int]) -> str:
+    """What is not there, and what is that one could have meant."""
+    if not found:
+        repositories = inventory.rows("SELECT name FROM repositories ORDER BY name")
+        return f"{name.repository} (no such repository{_suggestion(name.repository, repositories, 0.6)})"
+    if name.digest:
+        return f"{name} (no such revision)"
+    tags = inventory.rows(
+        "SELECT DISTINCT tag FROM tags WHERE repository IN (SELECT unnest($repositories)) ORDER BY tag",
+        {"repositories": [] if name.several else found},
+    )
+    # Tags are short, and one letter of two is half of them.
+    return f"{name} (no such tag{_suggestion(name.tag, tags, 0.5)})"
+
+
+def _suggestion(name: str, known: Iterable[tuple[object, ...]], alike: float) -> str:
+    close = difflib.get_close_matches(name, [str(one) for (one,) in known], _CLOSE, cutoff=alike)
+    return f"; there is {', '.join(close)}" if close else ""
 
 
 def _frozen(inventory: Inventory) -> dict[int, str]:
@@ -149,24 +202,6 @@ def _match(inventory: Inventory, patterns: tuple[str, ...], at: dict[str, list[i
     named = {f"pattern{place}": pattern for place, pattern in enumerate(patterns)}
     condition = " OR ".join(f"regexp_matches(tag, ${name})" for name in named)
     return _let_go(inventory, f"({condition})", {**at, **named})
-
-
-def _ban(inventory: Inventory, digest: Digest, at: dict[str, list[int]]) -> int:
-    parameters: dict[str, object] = {**at, "digest": digest.raw}
-    found = "FROM revisions WHERE repository IN (SELECT unnest($repositories)) AND digest = $digest"
-    # Whoever names a thing twice, or a glob beside what it matches, has it removed once.
-    inventory.execute(f"INSERT INTO banned SELECT repository, digest {found} EXCEPT FROM banned", parameters)  # noqa: S608 - as above
-    inventory.execute(
-        """
-        INSERT INTO notes
-        SELECT 'tag-goes-along', repository, tag, 'the tag goes too, for it stands at sha256:' || lower(hex(digest))
-        FROM tags WHERE repository IN (SELECT unnest($repositories)) AND digest = $digest
-        EXCEPT FROM notes
-        """,
-        parameters,
-    )
-    _let_go(inventory, "digest = $digest", parameters)
-    return int(str(inventory.row(f"SELECT count(*) {found}", parameters)[0]))
 
 
 def _remove_whole(inventory: Inventory, at: dict[str, list[int]]) -> None:

@@ -19,8 +19,12 @@ before `1.10-rc1`, and that before `1.10`.
 
 # semver.org's grammar, a leading v allowed. A tag cannot hold the plus sign of build metadata; by custom it is an
 # underscore then, as in Helm's charts.
+_NUMERIC: Final = "0|[1-9][0-9]*"
+_IDENTIFIER: Final = f"(?:{_NUMERIC}|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_BUILD: Final = "[0-9A-Za-z-]+"
 _PATTERN: Final = (
-    r"^v?(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:-([0-9A-Za-z.-]+))?(?:[_+][0-9A-Za-z._+-]*)?$"
+    rf"^v?({_NUMERIC})\.({_NUMERIC})\.({_NUMERIC})"
+    rf"(?:-({_IDENTIFIER}(?:\.{_IDENTIFIER})*))?(?:[_+]{_BUILD}(?:\.{_BUILD})*)?$"
 )
 _PARTS: Final = "['major', 'minor', 'patch', 'pre']"
 # No type holds every number that fits into a tag; as texts of one length they sort all the same.

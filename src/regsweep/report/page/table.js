@@ -1,6 +1,8 @@
 // The repositories: sorted, filtered, a page of them at a time; each opens to its tags.
 
 const PAGE = 50;
+// Paper has no next page to press for; of very many repositories the first are enough to read.
+const PRINTED = 1000;
 const COLUMNS = [
   { key: "name", title: "Repository", kind: "text" },
   { key: "tags", title: "Tags", kind: "wide" },
@@ -33,11 +35,11 @@ function find(data) {
       : turn * (one[state.key] < other[state.key] ? -1 : one[state.key] > other[state.key] ? 1 : 0) || byName(one, other));
 }
 
-function show(data) {
+function show(data, onPaper = false) {
   const pages = Math.max(1, Math.ceil(state.found.length / PAGE));
   state.page = Math.min(state.page, pages - 1);
   const rows = [];
-  for (const one of state.found.slice(state.page * PAGE, (state.page + 1) * PAGE)) {
+  for (const one of onPaper ? state.found.slice(0, PRINTED) : state.found.slice(state.page * PAGE, (state.page + 1) * PAGE)) {
     rows.push(row(data, one));
     if (state.open.has(one)) rows.push(detail(data, one));
   }
@@ -45,8 +47,10 @@ function show(data) {
   byId("count").textContent = state.found.length === data.repositories.length
     ? plural(state.found.length, "repository", "repositories")
     : number(state.found.length) + " of " + plural(data.repositories.length, "repository", "repositories");
-  byId("page").textContent = "Page " + number(state.page + 1) + " of " + number(pages);
-  byId("pager").hidden = pages === 1;
+  const rest = state.found.length - PRINTED;
+  byId("page").textContent = onPaper ? "and " + plural(rest, "more repository", "more repositories")
+    : "Page " + number(state.page + 1) + " of " + number(pages);
+  byId("pager").hidden = onPaper ? rest <= 0 : pages === 1;
   byId("previous").disabled = state.page === 0;
   byId("next").disabled = state.page === pages - 1;
   for (const head of byId("heads").querySelectorAll("th")) {
@@ -119,6 +123,8 @@ function repositoriesTable(data) {
       show(data);
     });
   }
+  addEventListener("beforeprint", () => show(data, true));
+  addEventListener("afterprint", () => show(data));
   again();
   return (name) => {
     byId("filter").value = name;
