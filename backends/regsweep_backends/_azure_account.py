@@ -4,6 +4,7 @@ import base64
 import binascii
 import logging
 import os
+import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -20,6 +21,10 @@ from regsweep_backends._parameters import Parameters
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
+_bare: Final = re.compile(
+    r"(?:[a-z0-9-]+:\d+|localhost|(?:[a-z0-9-]+\.)+[a-z0-9-]+(?::\d+)?)(?:/[^?#]*)?", re.IGNORECASE
+).fullmatch
+"""An address without its scheme. A key in its place, which is not to be told, has no dot."""
 _REALM: Final = "core.windows.net"
 _API: Final = "2021-12-02"
 """The version of Azure's protocol to speak, and not whatever the SDK's newest is: the answers to it are known here, and
@@ -74,6 +79,10 @@ class Account:
             self._connection = offered if all(given in ("", its) for given, its in fits) else ""
         if self._connection:
             name, service, realm = _place_of(self._connection)
+            if self.name and name not in ("", self.name):
+                raise UsageError(
+                    f"azure: accountname is {self.name}, and the connection string is of {name}", hint="leave out one"
+                )
             self.name = self.name or name
         else:
             self._complete(needs_name=not service)
@@ -169,8 +178,12 @@ def _place_of(connection: str) -> tuple[str, str, str]:
     parts = (part.partition("=") for part in connection.split(";"))
     fields = {name.strip().lower(): value.strip() for name, _, value in parts}
     name, realm = fields.get("accountname", ""), fields.get("endpointsuffix", _REALM)
+    endpoint = fields.get("blobendpoint", "")
+    if _bare(endpoint):
+        # As the SDK does.
+        endpoint = f"https://{endpoint}"
     try:
-        address = urlsplit(fields.get("blobendpoint", ""))
+        address = urlsplit(endpoint)
     except ValueError:
         return name, "", realm
     host = address.netloc.rpartition("@")[2]

@@ -199,7 +199,7 @@ class Handle:
             return [self._stat_one(name + suffix) for name in names]
 
     def open_each(self, names: list[str], suffix: str, limit: int) -> list[tuple[os.stat_result, bytes] | None]:
-        """Stat each `name + suffix` and read at most `limit` bytes of it; `None` where there is nothing.
+        """Stat each `name + suffix` and read at most `limit` bytes of what is a file; `None` where there is nothing.
 
         Raises:
             StorageError: one cannot be opened or read.
@@ -209,7 +209,8 @@ class Handle:
             try:
                 descriptor = os.open(name + suffix, _FILE, dir_fd=self.fd)
                 try:
-                    results.append((os.fstat(descriptor), os.read(descriptor, limit)))
+                    state = os.fstat(descriptor)
+                    results.append((state, os.read(descriptor, limit) if stat.S_ISREG(state.st_mode) else b""))
                 finally:
                     os.close(descriptor)
             except FileNotFoundError:

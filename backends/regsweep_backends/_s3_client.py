@@ -17,7 +17,6 @@ from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalE
 from regsweep.errors import UsageError
 from regsweep_backends import _s3_listing
 from regsweep_backends._parameters import Parameters
-from regsweep_backends._s3_errors import short
 from regsweep_backends._s3_models import models
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ _WITH_A_BODY: Final = frozenset(
     {"ListObjectsV2", "ListObjectVersions", "ListMultipartUploads", "ListParts", "DeleteObjects", "GetBucketVersioning"}
 )
 """What is never answered well by nothing: an answer that ends among its headers looks like that."""
+_WITHOUT: Final = frozenset({"DeleteObject", "AbortMultipartUpload"})
+"""What is answered by the status alone: whatever answers with more, or does not say that there is no more, is no S3."""
 _CUT_OFF: Final = b"<Error><Code>CutOff</Code><Message>the answer breaks off</Message></Error>"
 
 
@@ -98,7 +99,8 @@ def make_client(
     except BotoCoreError:
         raise
     except ValueError as error:
-        raise UsageError(f"s3: {short(str(error))}", hint="see AWS_ENDPOINT_URL") from error
+        # Not with the SDK's words, which repeat the address, and whoever writes one may write a password into it.
+        raise UsageError("s3: the endpoint is no address", hint="see AWS_ENDPOINT_URL: https://host:port") from error
     # It comes before all that takes an answer for whole.
     client.meta.events.register_first("before-parse.s3.*", _notice_the_end)
     _read_pages_first(client)
@@ -163,7 +165,12 @@ def _notice_the_end(operation_model: Any, response_dict: dict[str, Any], **_: ob
         return
     headers, name = response_dict["headers"], operation_model.name
     announced = headers.get("Content-Length", "")
-    ended = (name in _WITH_A_BODY and not body) or (name == "PutObject" and "ETag" not in headers)
+    ended = (
+        (name in _WITH_A_BODY and not body)
+        or (name == "GetBucketVersioning" and b"Versioning" not in body)
+        or (name == "PutObject" and "ETag" not in headers)
+        or (name in _WITHOUT and (body or not (announced == "0" or "Transfer-Encoding" in headers)))
+    )
     well = response_dict["status_code"] == 200  # noqa: PLR2004 - OK
     if (well and ended) or (announced.isdecimal() and len(body) < int(announced)):
         response_dict["status_code"] = 500

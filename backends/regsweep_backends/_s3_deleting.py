@@ -7,6 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from regsweep.errors import NotFoundError, StorageError
 from regsweep.storage.ports import Outcome, Result, Target
+from regsweep_backends._objects import failed
 from regsweep_backends._s3_client import ATTEMPTS
 from regsweep_backends._s3_errors import CHANGED, code_of, said, short, translate
 from regsweep_backends._s3_unseen import UPLOAD, VERSION
@@ -133,4 +134,4 @@ def _outcome(key: str, code: str, message: str) -> Outcome:
 def _failed(error: StorageError) -> Outcome:
     if isinstance(error, NotFoundError):
         return Outcome(Result.ABSENT)
-    return Outcome(Result.FAILED, error.message)
+    return failed(error)

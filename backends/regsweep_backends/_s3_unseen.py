@@ -118,9 +118,10 @@ def _pages(
         ClientError: a page is refused.
         BotoCoreError: there is no answer.
         KeyError: a page does not say whether it is the last, or how to go on.
-        ValueError: a page leads to itself.
+        ValueError: a page leads back.
     """
     markers: dict[str, Any] = {}
+    seen: set[tuple[object, ...]] = set()
     while True:
         try:
             page = ask(**wanted, **markers)
@@ -134,8 +135,9 @@ def _pages(
         following = {name: page[field] for name, field in going_on.items() if page.get(field)}
         if not following:
             raise KeyError(*list(going_on.values())[:1])
-        if following == markers:
+        if tuple(following.values()) in seen:
             raise ValueError(following)
+        seen.add(tuple(following.values()))
         markers = following
 
 

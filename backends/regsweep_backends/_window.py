@@ -22,8 +22,9 @@ _LOCAL_SECONDS: Final = 0.01
 """How much longer they may take whatever the best was: this machine's own doing, and not the store's."""
 _AVERAGED: Final = 8
 """Answers over which latency is averaged, about."""
-_REMEMBERED: Final = 1024
-"""Answers after which the best latency is forgotten, about: a store that became slower is not kept waiting for ever."""
+_REMEMBERED: Final = 256
+"""Answers after which the best latency is forgotten, about: small answers come sooner than the large ones of their kind
+that follow, and a store that became slower is not kept waiting for ever."""
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -58,8 +59,8 @@ class Window:
 
     It stays as it is while answers come late: while those to requests of a kind take on average more than twice as long
     as at their best, for then more at once would only wait for each other. It never shrinks for that. What is best is
-    forgotten in a thousand answers, and an average of few answers comes down again soon. So noise, a stall, or a store
-    that became slower for good hold it up for a while, and where more is too much it is so slowly found out again.
+    forgotten in some hundred answers, and an average of few answers comes down again soon. So noise, a stall, or a
+    store that became slower for good hold it up for a while, and where more is too much it is so slowly found out.
 
     Latency is the time from `sent` to `answered` in one thread. It also keeps to a rate, and counts.
 

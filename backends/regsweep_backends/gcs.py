@@ -28,6 +28,8 @@ _PAGE: Final = "1000"
 _GONE: Final = "No such object"
 """How the service's own 404 begins where it is the object that is not there."""
 _BUCKET_ACCESS: Final = "the account needs storage.buckets.get on the bucket: the role Storage Legacy Bucket Reader"
+_NOTHING: Final = (b"", b"{}", b"null")
+"""What may come with the word that a deletion is done; the second and the third from an emulator."""
 _NO_BUCKET: Final = "The specified bucket does not exist"
 """How it begins where it is the bucket."""
 
@@ -285,6 +287,8 @@ class GcsBucket:
                     return Outcome(Result.CHANGED, f"{key}: changed since it was listed")
             if answer.status not in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
                 raise self._refused(answer, key)
+            if answer.body.strip() not in _NOTHING:
+                return Outcome(Result.FAILED, f"{key}: the answer to deleting it makes no sense")
         except NotFoundError:
             return Outcome(Result.ABSENT)
         except StorageError as error:

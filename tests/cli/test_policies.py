@@ -411,6 +411,14 @@ def test_a_plan_shows_what_each_rule_lets_go_and_a_prune_does_it(tmp_path: Path)
     assert not (tree.base / "repositories/team/app/_manifests/tags/v0").exists()
 
 
+def test_before_it_asks_a_prune_names_a_repository_of_which_nothing_stays(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "registry")
+    tree.push(ONE, "keep/me", "v1", age=40)
+    tree.push(image(b"gone"), "go/away", None, age=40)
+    done = on_a_terminal("prune", tree.root, "-m", "--registry-stopped", "-q", cwd=tmp_path, typed="n\n")
+    assert "regsweep: among what goes:\r\n  go/away: all of it\r\nregsweep: Delete this?" in done.err
+
+
 def test_before_it_asks_a_prune_names_the_tags_that_no_rule_keeps(tmp_path: Path) -> None:
     tree = Tree(tmp_path / "registry")
     for number in range(3):

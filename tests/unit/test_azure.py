@@ -191,7 +191,7 @@ def test_a_store_tells_its_account_and_no_secret(monkeypatch: pytest.MonkeyPatch
     assert AzureBucket(given).url == "az://c?accountname=theirs&realm=core.usgovcloudapi.net"
     identity = {"type": "client_secret", "tenantid": "t", "clientid": "u", "secret": KEY}
     for name, secret in (("accountkey", KEY), ("connectionstring", CONNECTION), ("credentials", identity)):
-        assert AzureBucket({"container": "c", "accountname": "ours", name: secret}).url == "az://c?accountname=ours"
+        assert AzureBucket({"container": "c", "accountname": "theirs", name: secret}).url == "az://c?accountname=theirs"
 
 
 @pytest.mark.parametrize(
@@ -199,6 +199,7 @@ def test_a_store_tells_its_account_and_no_secret(monkeypatch: pytest.MonkeyPatch
     [
         ("https://one.example/", "https://one.example"),
         (f"https://u:{KEY}@two.example:8/a?sig={KEY}#{KEY}", "https://two.example:8/a"),
+        ("three.example:10000/a/", "https://three.example:10000/a"),
         ("http://[", ""),
         (KEY, ""),
     ],
@@ -210,6 +211,11 @@ def test_a_store_tells_which_service_its_connection_string_leads_to(endpoint: st
         assert AzureBucket({"container": "c", "connectionstring": connection}).url == "az://c" + f"?{query}" * bool(
             query
         )
+
+
+def test_a_connection_string_of_another_account_than_the_one_that_is_named_is_refused() -> None:
+    with pytest.raises(UsageError, match="accountname is ours, and the connection string is of theirs"):
+        AzureBucket({"container": "c", "accountname": "ours", "connectionstring": CONNECTION})
 
 
 def test_the_service_of_a_connection_string_is_found_again_by_that_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -432,6 +432,12 @@ def test_an_answer_that_leads_nowhere_is_an_error(location: str, bucket: GcsBuck
     assert [outcome.result for outcome in bucket.delete([target(LINK, generation)])] == [Result.FAILED]
 
 
+def test_a_page_for_people_is_no_word_that_a_deletion_is_done(bucket: GcsBucket, stub: Stub) -> None:
+    stub.always = Fault(Answer(200, b"<html>Please sign in</html>"))
+    (outcome,) = bucket.delete([Target(key="k", size=1, modified=0, version="1")])
+    assert (outcome.result, outcome.error) == (Result.FAILED, "k: the answer to deleting it makes no sense")
+
+
 def test_a_deletion_that_leads_elsewhere_is_not_done(bucket: GcsBucket, stub: Stub) -> None:
     generation = stub.put(LINK, b"x")
     stub.faults.append(Fault(Answer(302, b"", location=f"/storage/v1/b/{BUCKET}")))

@@ -1,6 +1,6 @@
 """Whatever is asked of S3, what the SDK does not expect of a server is tried again or told in one line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,16 +69,22 @@ ASKED: Final[dict[str, tuple[Work, Answer]]] = {
 """All that is asked, and how a store answers it."""
 FEW = pytest.mark.parametrize("name", ["listing", "get", "delete", "versions"])
 ALL = pytest.mark.parametrize("name", ASKED)
-TELLING = pytest.mark.parametrize("name", [name for name in ASKED if name != "delete one"])
+ANY_CONTENT = ("get", "get_more", "create")
+CONTENT_KNOWN = pytest.mark.parametrize("name", [name for name in ASKED if name not in ANY_CONTENT])
+
+
+def asked_of(parameters: Mapping[str, object], work: Work) -> S3Bucket:
+    """A bucket that keeps versions, and knows it unless that is what it will be asked."""
+    bucket = S3Bucket(parameters)
+    if work is not S3Bucket.keeps_versions:
+        vars(bucket)["_status"] = "Enabled"
+    return bucket
 
 
 def failure(work: Work, answer: Callable[[Request], Answer]) -> tuple[StorageError, list[Request]]:
     """What is said where a server never answers otherwise, and how often it was asked."""
     with stub(answer) as running:
-        bucket = S3Bucket(running.parameters())
-        vars(bucket)["_status"] = "Enabled"
-        if work is S3Bucket.keeps_versions:
-            del vars(bucket)["_status"]
+        bucket = asked_of(running.parameters(), work)
         with pytest.raises(StorageError) as caught:
             work(bucket)
         bucket.close()
@@ -89,7 +95,7 @@ def failure(work: Work, answer: Callable[[Request], Answer]) -> tuple[StorageErr
 
 def outcome(work: Work, *answers: Answer) -> object:
     with stub(in_turn(*answers)) as running:
-        bucket = S3Bucket(running.parameters())
+        bucket = asked_of(running.parameters(), work)
         try:
             return work(bucket)
         finally:
@@ -167,16 +173,32 @@ def test_a_later_refusal_that_breaks_off_is_asked_for_again(status: int, how: st
     assert len(running.asked) == 3
 
 
-@TELLING
+@ALL
 def test_an_answer_that_breaks_off_among_its_headers_is_asked_for_again(name: str) -> None:
     work, well = ASKED[name]
     assert outcome(work, TORN, TORN, well) == outcome(work, well)
 
 
-@TELLING
+@ALL
 def test_an_answer_that_breaks_off_among_its_headers_each_time_is_an_error(name: str) -> None:
     _, asked = failure(ASKED[name][0], lambda _: TORN)
     assert len(asked) == ATTEMPTS
+
+
+@CONTENT_KNOWN
+def test_a_page_for_people_is_no_answer_of_s3(name: str) -> None:
+    failure(ASKED[name][0], lambda _: Answer(200, b"<html><body>Please sign in</body></html>"))
+
+
+def test_pages_that_lead_in_a_circle_are_an_error() -> None:
+    turns = {"": "a", "a": "b", "b": "a"}
+
+    def page(request: Request) -> Answer:
+        (marker,) = request.query.get("key-marker", [""])
+        following = f"<IsTruncated>true</IsTruncated><NextKeyMarker>{turns[marker]}</NextKeyMarker>"
+        return Answer(200, f"<ListVersionsResult>{following}</ListVersionsResult>".encode())
+
+    failure(ASKED["versions"][0], page)
 
 
 # Credentials
@@ -261,8 +283,9 @@ def test_a_profile_that_gives_no_credentials_is_told_in_one_line(
 def test_an_address_from_the_environment_that_is_none_is_told_in_one_line(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "no address")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "user:hidden@no address")
     bucket = S3Bucket({"bucket": "b", "region": "us-east-1", "accesskey": "a", "secretkey": "b"})
     with pytest.raises(UsageError, match="no address") as caught:
         ASKED[name][0](bucket)
+    assert "hidden" not in caught.value.message
     assert "AWS_ENDPOINT_URL" in caught.value.hint

@@ -300,11 +300,15 @@ def test_no_name_from_the_storage_reaches_the_terminal_as_it_is() -> None:
     report = msgspec.structs.replace(
         BASE,
         repositories=[repository(hostile)],
-        largest=[_blob("ab" * 32, repositories=(hostile,))],
+        largest=[
+            _blob("ab" * 32, repositories=(hostile,)),
+            msgspec.structs.replace(_blob("cd" * 32), digest=hostile, reason=hostile),
+        ],
+        rules=[RuleSummary(rule=1, repositories=[hostile], matched=1, tags=1, tags_condemned=0, bytes=0)],
         findings=[Finding(code=hostile, repository=hostile, key=key, message=hostile) for key in (hostile, None)],
     )
     shown = as_text(report)
-    assert shown.count("\\x1b[5m\\u202e") == 8
+    assert shown.count("\\x1b[5m\\u202e") == 11
     assert "\x1b[5m" not in shown
     assert all(line.isprintable() for line in plain(shown).splitlines())
 

@@ -130,7 +130,9 @@ def read_policy(file: Path) -> "Policy":
 
     try:
         with file.open("rb") as opened:
-            text = opened.read(MOST_BYTES + 1).decode()
+            content = opened.read(MOST_BYTES + 1)
+        # One that is longer is refused for that, and may end within a character.
+        text = content.decode(errors="replace" if len(content) > MOST_BYTES else "strict")
     except OSError as error:
         raise UsageError(f"{printable(str(file))}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

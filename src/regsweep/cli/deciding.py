@@ -2,18 +2,18 @@
 
 import sys
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from regsweep.cli import choices, values
 from regsweep.cli import options as o
 from regsweep.cli.streams import confirm
 from regsweep.errors import UsageError
 from regsweep.plan.options import Options
-from regsweep.registry.layout import Kind, printable
+from regsweep.registry.layout import printable
 
 if TYPE_CHECKING:
     # Whatever a command needs beyond its options is imported when it runs; see main.py.
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from regsweep.cli.planning import Places
     from regsweep.cli.sources import Source
     from regsweep.report.document import Report
-
-_LISTED: Final = 50
-"""Repositories, tags and manifests that are named before the question at most."""
 
 
 def plan_command(  # noqa: PLR0913 - one parameter for each option
@@ -71,7 +68,7 @@ def plan_command(  # noqa: PLR0913 - one parameter for each option
         policy=choices.policy(policy, keep_last, keep_within, keep_tags, only_repos),
     )
     source = choices.source(store, config, cross_mounts=cross_mounts, concurrency=concurrency, rate=rate)
-    report, refused = planning.make_plan(
+    report, refused, _ = planning.make_plan(
         sources.open_source(source),
         chosen,
         choices.places(output, inventory, memory, cache, no_cache=no_cache, prices=prices),
@@ -250,14 +247,13 @@ class _Run:
             # Better refused now than after an hour of scanning.
             self.guard.proof().check()
         shown = progress.progress(quiet=self.quiet)
-        report, refused = planning.make_plan(sources.open_source(self.source), options, self.places, shown)
+        report, refused, going = planning.make_plan(sources.open_source(self.source), options, self.places, shown)
         planning.show(report, self.form, prune=True)
         if refused:
             raise refused
-        named = options.removal or Kind.TAG in report.totals.condemned
-        if named and (self.form is o.Format.TEXT if self.dry_run else self.ask):
+        if (going or options.removal) and (self.form is o.Format.TEXT if self.dry_run else self.ask):
             sys.stdout.flush()
-            sys.stderr.write(_what_goes(report, options))
+            sys.stderr.write(_what_goes(report, going, options))
         if self.dry_run or report.plan is None:
             return
         if self.ask:
@@ -281,26 +277,21 @@ class _Run:
         )
 
 
-def _what_goes(report: "Report", options: Options) -> str:
+def _what_goes(report: "Report", going: list[tuple[str, str]], options: Options) -> str:
     """The repositories and tags that go, and the manifests that were named themselves, as lines; some where many do."""
-    going: dict[str, list[str]] = {one.name: ["all of it"] for one in report.repositories if one.gone}
-    going |= {
-        one.repository: sorted(tag.name for tag in one.tags if tag.goes)
-        for one in (report.picture.tagged if report.picture else ())
-        if one.repository not in going
+    whole = {one.name for one in report.repositories if one.gone}
+    named = {
+        (name.repository, str(name.digest))
+        for name in (options.removal.names if options.removal else ())
+        if name.digest and name.repository not in whole
     }
-    count = sum(1 if one.gone else one.tags_condemned for one in report.repositories)
-    for name in options.removal.names if options.removal else ():
-        if name.digest and going.get(name.repository) != ["all of it"]:
-            going.setdefault(name.repository, []).append(str(name.digest))
-            count += 1
-    shown = list(islice(((place, one) for place in sorted(going) for one in going[place]), _LISTED))
     lines = ["regsweep: among what goes:"]
-    for repository, some in groupby(shown, key=itemgetter(0)):
-        text = printable(f"{repository}: {', '.join(what for _, what in some)}")
+    shown = [*going, *sorted(named)]
+    for repository, some in groupby(sorted(shown, key=itemgetter(0)), key=itemgetter(0)):
+        text = printable(f"{repository}: {', '.join(what or 'all of it' for _, what in some)}")
         lines += wrap(
             text, 80, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
         )
-    if hidden := count - len(shown):
+    if hidden := len(whole) + sum(one.tags_condemned for one in report.repositories if not one.gone) - len(going):
         lines.append(f"  and {hidden:,} more" + (f": see the plan {printable(report.plan)}" if report.plan else ""))
     return "".join(f"{line}\n" for line in lines)

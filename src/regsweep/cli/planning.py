@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from regsweep.apply.journal import beside, unfinished
 from regsweep.cli.options import Format
@@ -26,6 +27,9 @@ from regsweep.report.cells import repositories_csv
 from regsweep.report.document import Report, as_json, report
 from regsweep.report.text import as_text
 from regsweep.storage.ports import Request
+
+LISTED: Final = 50
+"""Repositories and tags that are named before the question at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +61,22 @@ def cache_at(folder: Path | None, *, wanted: bool) -> Cache | None:
     return Cache(place) if wanted and place else None
 
 
-def make_plan(
-    opened: Opened, options: Options, places: Places, progress: Progress
-) -> tuple[Report, RefusedError | None]:
-    """Scan, decide, and write the plan unless a brake refuses it; the report says where it stands.
+class Made(NamedTuple):
+    """A plan that was made.
+
+    Attributes:
+        report: what it means, and where it stands.
+        refused: why it was not written, if a brake refuses it.
+        going: see `summary.going`; `LISTED` at most.
+    """
+
+    report: Report
+    refused: RefusedError | None
+    going: list[tuple[str, str]]
+
+
+def make_plan(opened: Opened, options: Options, places: Places, progress: Progress) -> Made:
+    """Scan, decide, and write the plan unless a brake refuses it.
 
     Raises:
         RefusedError: the storage is of a kind that the options do not allow.
@@ -95,7 +111,7 @@ def make_plan(
             finished=datetime.now(UTC),
             picture=drawn,
         )
-    return document, refused
+        return Made(document, refused, summary.going(inventory, LISTED))
 
 
 def take_in(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress, cache: Cache | None) -> None:

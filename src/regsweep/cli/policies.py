@@ -87,7 +87,8 @@ def check_command(  # noqa: PLR0913 - one parameter for each option
     from regsweep.report.text import counted  # noqa: PLC0415 - as above
 
     chosen = choices.read_policy(policy)
-    warnings = trying.shadowed(chosen)
+    never = trying.shadowed(chosen)
+    warnings = list(never.values())
     if store or config:
         trial = trying.Trial(
             source=choices.source(store, config, cross_mounts=cross_mounts, concurrency=concurrency, rate=rate),
@@ -95,7 +96,7 @@ def check_command(  # noqa: PLR0913 - one parameter for each option
             places=choices.places(None, None, memory, cache, no_cache=no_cache, prices=None, write=False),
             progress=progress.progress(quiet=quiet),
         )
-        table, more = trying.check(trial, chosen)
+        table, more = trying.check(trial, chosen, never)
         result(table)
         warnings += more
     for warning in warnings:

@@ -77,7 +77,7 @@ def report_command(  # noqa: PLR0913 - one parameter for each option
         policy=choices.policy(policy, keep_last, keep_within, keep_tags, only_repos),
     )
     source = choices.source(store, config, cross_mounts=cross_mounts, concurrency=concurrency, rate=rate)
-    told, refused = planning.make_plan(
+    told, refused, _ = planning.make_plan(
         sources.open_source(source),
         chosen,
         choices.places(None, inventory, memory, cache, no_cache=no_cache, prices=prices, write=False),

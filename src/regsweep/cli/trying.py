@@ -1,5 +1,6 @@
 """Try a policy on a storage, and change nothing there."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -21,6 +22,8 @@ from regsweep.retention.policy import Policy, Rule
 
 _NAMED: Final = 5
 """Repositories that one warning names at most."""
+_COMPARED: Final = 100_000
+"""Pairs of globs that are compared at most: it takes a second or so, and nobody writes so many by hand."""
 _FROZEN: Final = "  its repository cannot be fully understood, so nothing of it is deleted"
 
 
@@ -46,21 +49,28 @@ def explain(trial: Trial, policy: Policy, name: Name) -> str:
         return _explained(found.inventory, policy, name, now)
 
 
-def check(trial: Trial, policy: Policy) -> tuple[str, list[str]]:
+def check(trial: Trial, policy: Policy, known: Container[int]) -> tuple[str, list[str]]:
     """Tell what each rule matches and lets go, as a table, and what is odd about that.
+
+    Of rules that are known never to decide it is no news that they decide about none.
 
     Raises:
         RegsweepError: see planning.py.
     """
     now = datetime.now(UTC)
     with decided(open_source(trial.source), trial.options, trial.places, trial.progress, now=now) as found:
-        return rules_table(by_rule(found.inventory, policy)), _oddities(found, policy)
+        return rules_table(by_rule(found.inventory, policy)), _oddities(found, policy, known)
 
 
-def shadowed(policy: Policy) -> list[str]:
-    """Tell which rules can never decide, whatever the storage holds, as far as their globs alone tell."""
-    warnings: list[str] = []
+def shadowed(policy: Policy) -> dict[int, str]:
+    """Tell which rules can never decide, by their numbers, whatever the storage holds, as far as their globs tell."""
+    warnings: dict[int, str] = {}
+    globs = compared = 0
     for number, rule in enumerate(policy.rules, 1):
+        compared += globs * len(rule.repositories)
+        globs += len(rule.repositories)
+        if compared > _COMPARED:
+            break
         earlier = list(enumerate(policy.rules[: number - 1], 1))
         deciders = {
             next((before for before, one in earlier if any(takes_in(wide, glob) for wide in one.repositories)), 0)
@@ -69,7 +79,7 @@ def shadowed(policy: Policy) -> list[str]:
         if 0 not in deciders:
             *others, last = (f"{before}" for before in sorted(deciders))
             those = f"rules {', '.join(others)} and {last} are" if others else f"rule {last} is"
-            warnings.append(f"{_rule(number, rule)} never decides: {those} for all of its repositories")
+            warnings[number] = f"{_rule(number, rule)} never decides: {those} for all of its repositories"
     return warnings
 
 
@@ -137,7 +147,7 @@ def _explained(inventory: Inventory, policy: Policy, name: Name, now: datetime) 
     )
 
 
-def _oddities(found: Decided, policy: Policy) -> list[str]:
+def _oddities(found: Decided, policy: Policy, known: Container[int]) -> list[str]:
     inventory = found.inventory
     warnings: list[str] = []
     for number, rule in enumerate(policy.rules, 1):
@@ -145,7 +155,7 @@ def _oddities(found: Decided, policy: Policy) -> list[str]:
         decides = _names(
             inventory, "SELECT name FROM ruled JOIN repositories ON id = repository WHERE rule = $rule", number
         )
-        if not decides:
+        if not decides and number not in known:
             matches, globs = any_of(rule.repositories)
             some = inventory.row(f"SELECT count(*) FROM repositories WHERE {matches}", globs)[0]  # noqa: S608 - this module's words
             warnings.append(

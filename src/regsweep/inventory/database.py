@@ -110,7 +110,7 @@ class Inventory:
             # What nanoarrow makes of an error of DuckDB's between two batches; those before the first are DuckDB's own.
             if "interrupted" in str(error).lower():
                 raise KeyboardInterrupt from error
-            raise RegsweepError(f"the inventory failed: {_first_line(error)}") from error
+            raise _failure(str(error).partition("failed (")[2].partition("): ")[2] or str(error)) from error
         finally:
             cursor.close()
 
@@ -203,13 +203,8 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
             if isinstance(error, RuntimeError) and "interrupted" in str(error):
                 # What DuckDB makes of the `KeyboardInterrupt` that ended its work.
                 raise KeyboardInterrupt from error
-            if isinstance(error, duckdb.OutOfMemoryException):
-                raise RegsweepError(
-                    f"not enough memory: {_first_line(error)}",
-                    hint="give --memory more, or TMPDIR a disk with more space",
-                ) from error
             if isinstance(error, duckdb.Error):
-                raise RegsweepError(f"the inventory failed: {_first_line(error)}") from error
+                raise _failure(str(error)) from error
             raise
 
 
@@ -257,6 +252,14 @@ def _open(path: Path | None, scratch: str, memory: str | None) -> "DuckDBPyConne
 def _default_memory() -> str:
     quarter = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
     return f"{min(quarter, 2 << 30) >> 20}MiB"
+
+
+def _failure(words: str) -> RegsweepError:
+    """The error for what DuckDB says."""
+    said = words.partition("\n")[0]
+    if said.startswith("Out of Memory"):
+        return RegsweepError(f"not enough memory: {said}", hint="give --memory more, or TMPDIR a disk with more space")
+    return RegsweepError(f"the inventory failed: {said}")
 
 
 def _first_line(error: Exception) -> str:

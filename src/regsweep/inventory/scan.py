@@ -245,5 +245,7 @@ def _take(listing: Listing, inventory: Inventory, progress: Progress, name: str)
 
 def hex_digests(inventory: Inventory, query: str) -> list[str]:
     """The hex digits of the `digest` of what a query gives, in the order in which blobs lie."""
-    found = inventory.lines(f"SELECT lower(hex(digest)) || chr(10) FROM ({query}) ORDER BY 1")  # noqa: S608 - queries of this module
-    return b"".join(lines for _, lines in found).decode().split()
+    digests: list[str] = []
+    for _, lines in inventory.lines(f"SELECT lower(hex(digest)) || chr(10) FROM ({query}) ORDER BY 1"):  # noqa: S608 - queries of this module
+        digests += str(lines, "ascii").split()
+    return digests

@@ -251,6 +251,22 @@ def largest(inventory: Inventory) -> list[Blob]:
     ]
 
 
+def going(inventory: Inventory, most: int) -> list[tuple[str, str]]:
+    """The first by name of the repositories that go whole, each with no tag, and of the tags that go of others."""
+    return [
+        (str(name), str(tag))
+        for name, tag in inventory.rows(
+            f"""
+            SELECT name, '' AS tag FROM repository_summary WHERE gone
+            UNION ALL
+            SELECT name, tag FROM condemned JOIN (FROM repository_summary WHERE NOT gone) kept ON kept.id = repository
+            WHERE kind = '{Kind.TAG}'
+            ORDER BY name, tag LIMIT {most}
+            """  # noqa: S608 - a name and a number of this package
+        )
+    ]
+
+
 def findings(inventory: Inventory) -> Iterator[Finding]:
     """What is damaged, frozen or strange."""
     for row in inventory.rows(

@@ -181,7 +181,7 @@ def rules_table(rules: Sequence[RuleSummary]) -> str:
     rows += [
         [
             str(rule.rule),
-            _shortened(", ".join(rule.repositories)),
+            _shortened(printable(", ".join(rule.repositories))),
             f"{rule.matched:,}",
             f"{rule.tags:,}",
             f"{rule.tags_condemned:,}",
@@ -224,7 +224,12 @@ def _largest(report: Report) -> str:
         return ""
     rows = [["largest condemned blobs", "size", "why", "linked from"]]
     rows += [
-        [blob.digest[:19], size(blob.bytes), REASONS[blob.reason], printable(", ".join(blob.repositories))]
+        [
+            printable(blob.digest[:19]),
+            size(blob.bytes),
+            REASONS.get(blob.reason, printable(blob.reason)),
+            printable(", ".join(blob.repositories)),
+        ]
         for blob in report.largest
     ]
     return _table(rows, left=(0, 2, 3))
