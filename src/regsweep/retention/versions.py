@@ -27,8 +27,8 @@ _PATTERN: Final = (
     rf"(?:-({_IDENTIFIER}(?:\.{_IDENTIFIER})*))?(?:[_+]{_BUILD}(?:\.{_BUILD})*)?$"
 )
 _PARTS: Final = "['major', 'minor', 'patch', 'pre']"
-# No type holds every number that fits into a tag; as texts of one length they sort all the same.
-_NUMBER: Final = "lpad(parts.{0}, 128, '0') AS {0}"
+# No type holds every number that fits into a tag. After its length it sorts as a text, for none begins with a zero.
+_NUMBER: Final = "lpad(length(parts.{0})::VARCHAR, 3, '0') || parts.{0} AS {0}"
 # Of identifiers between dots, numbers come before words, and by their number.
 _PRERELEASE: Final = """list_transform(string_split(parts.pre, '.'), lambda part: CASE
     WHEN regexp_full_match(part, '[0-9]+') THEN
