@@ -111,8 +111,6 @@ class Deleter:
         match error:
             case None:
                 return Outcome(Result.DELETED)
-            case NotFoundError():
-                return Outcome(Result.ABSENT)
             case ChangedError():
                 return Outcome(Result.CHANGED, error.message)
             case DeniedError() if deletion.version:
@@ -170,8 +168,6 @@ class Deleter:
             blocks = blocks_at(self._service, key)
             same = blocks.mark == mark and not blocks.committed
             emptied = self._empty(key, mark) if same else self._emptied(key, mark)
-        except NotFoundError:
-            return Outcome(Result.ABSENT)
         except StorageError as error:
             return failed(error)
         if emptied is None:

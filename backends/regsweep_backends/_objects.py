@@ -32,7 +32,12 @@ def replaced(path: str) -> StorageError:
 
 
 def failed(error: StorageError) -> Outcome:
-    """The outcome of a deletion that failed; the way out stands in its text, for an outcome has no other place."""
+    """The outcome of a deletion that met an error: what was not found is done.
+
+    The way out stands in its text, for an outcome has no other place.
+    """
+    if isinstance(error, NotFoundError):
+        return Outcome(Result.ABSENT)
     return Outcome(Result.FAILED, f"{error.message}; {error.hint}" if error.hint else error.message)
 
 

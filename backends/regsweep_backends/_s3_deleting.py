@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from regsweep.errors import NotFoundError, StorageError
 from regsweep.storage.ports import Outcome, Result, Target
 from regsweep_backends._objects import failed
 from regsweep_backends._s3_client import ATTEMPTS
@@ -56,12 +55,10 @@ def delete_batch(client: "S3Client", bucket: str, targets: Sequence[Target], win
         except ClientError as error:
             if code_of(error) in _NO_BATCHES:
                 return None
-            failed = _failed(translate(error, key="", bucket=where))
-            outcomes |= dict.fromkeys(left, failed)
+            outcomes |= dict.fromkeys(left, failed(translate(error, key="", bucket=where)))
             break
         except BotoCoreError as error:
-            failed = _failed(translate(error, key="", bucket=where))
-            outcomes |= dict.fromkeys(left, failed)
+            outcomes |= dict.fromkeys(left, failed(translate(error, key="", bucket=where)))
             break
         window.noted(answer["ResponseMetadata"].get("RetryAttempts", 0))
         outcomes |= {_named(one, left): Outcome(Result.DELETED) for one in answer.get("Deleted", [])}
@@ -96,7 +93,7 @@ def delete_one(client: "S3Client", bucket: str, window: Window, target: Target) 
     except ClientError as error:
         return _outcome(target.key, code_of(error), said(error))
     except BotoCoreError as error:
-        return _failed(translate(error, key=target.key, bucket=f"s3://{bucket}"))
+        return failed(translate(error, key=target.key, bucket=f"s3://{bucket}"))
     window.noted(answer["ResponseMetadata"].get("RetryAttempts", 0))
     return Outcome(Result.DELETED)
 
@@ -129,9 +126,3 @@ def _outcome(key: str, code: str, message: str) -> Outcome:
     if code in CHANGED:
         return Outcome(Result.CHANGED, f"{key}: changed since it was listed")
     return Outcome(Result.FAILED, f"{key}: {short(message) or code}")
-
-
-def _failed(error: StorageError) -> Outcome:
-    if isinstance(error, NotFoundError):
-        return Outcome(Result.ABSENT)
-    return failed(error)

@@ -289,8 +289,6 @@ class GcsBucket:
                 raise self._refused(answer, key)
             if answer.body.strip() not in _NOTHING:
                 return Outcome(Result.FAILED, f"{key}: the answer to deleting it makes no sense")
-        except NotFoundError:
-            return Outcome(Result.ABSENT)
         except StorageError as error:
             return failed(error)
         return Outcome(Result.DELETED)

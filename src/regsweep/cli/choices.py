@@ -133,10 +133,8 @@ def read_policy(file: Path) -> "Policy":
             content = opened.read(MOST_BYTES + 1)
         # One that is longer is refused for that, and may end within a character.
         text = content.decode(errors="replace" if len(content) > MOST_BYTES else "strict")
-    except OSError as error:
-        raise UsageError(f"{printable(str(file))}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{printable(str(file))}: cannot be read: it is not UTF-8") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise values.unreadable(file, error) from error
     return parse_policy(text, printable(str(file)))
 
 

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from regsweep.cli import values
 from regsweep.errors import UsageError
 from regsweep.storage.drivers import connect, connect_location
 from regsweep.storage.ports import Access, Store
@@ -45,10 +46,8 @@ def open_source(source: Source) -> Opened:
 
     try:
         text = source.config.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{source.config}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{source.config}: cannot be read: it is not UTF-8") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise values.unreadable(source.config, error) from error
     storage = parse_config(text, os.environ)
     return Opened(store=connect(storage.driver, storage.parameters, source.access), proxy=storage.proxy_remote)
 

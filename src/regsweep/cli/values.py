@@ -2,9 +2,17 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 from regsweep.errors import UsageError
+from regsweep.registry.layout import printable
 from regsweep.retention.ages import parse_sum
+
+
+def unreadable(file: Path, error: OSError | UnicodeDecodeError) -> UsageError:
+    """The error for a file that a user names and that cannot be read."""
+    why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+    return UsageError(f"{printable(str(file))}: cannot be read: {why}")
 
 
 def age(text: str, option: str) -> timedelta:

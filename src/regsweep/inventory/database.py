@@ -110,7 +110,7 @@ class Inventory:
             # What nanoarrow makes of an error of DuckDB's between two batches; those before the first are DuckDB's own.
             if "interrupted" in str(error).lower():
                 raise KeyboardInterrupt from error
-            raise _failure(str(error).partition("failed (")[2].partition("): ")[2] or str(error)) from error
+            raise _failure(str(error).partition("): ")[2] or str(error)) from error
         finally:
             cursor.close()
 
@@ -256,11 +256,11 @@ def _default_memory() -> str:
 
 def _failure(words: str) -> RegsweepError:
     """The error for what DuckDB says."""
-    said = words.partition("\n")[0]
+    said = _first_line(words)
     if said.startswith("Out of Memory"):
         return RegsweepError(f"not enough memory: {said}", hint="give --memory more, or TMPDIR a disk with more space")
     return RegsweepError(f"the inventory failed: {said}")
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _first_line(said: object) -> str:
+    return str(said).partition("\n")[0]

@@ -145,7 +145,7 @@ def _totals(report: Report) -> str:
         if before.count:
             reasons = totals.reasons.get(kind, {})
             why = ", ".join(
-                REASONS[reason] if len(reasons) == 1 else f"{amount.count:,} {REASONS[reason]}"
+                _why(reason) if len(reasons) == 1 else f"{amount.count:,} {_why(reason)}"
                 for reason, amount in reasons.items()
             )
             rows.append(_counts(name, before.count, condemned.count, why))
@@ -192,6 +192,11 @@ def rules_table(rules: Sequence[RuleSummary]) -> str:
     return _table(rows, left=(1,))
 
 
+def _why(reason: str) -> str:
+    """A reason in words; one that only a newer plan has, as it stands there."""
+    return REASONS.get(reason, printable(reason))
+
+
 def _shortened(text: str) -> str:
     return text if len(text) <= _WIDE else text[: _WIDE - 3] + "..."
 
@@ -227,7 +232,7 @@ def _largest(report: Report) -> str:
         [
             printable(blob.digest[:19]),
             size(blob.bytes),
-            REASONS.get(blob.reason, printable(blob.reason)),
+            _why(blob.reason),
             printable(", ".join(blob.repositories)),
         ]
         for blob in report.largest
