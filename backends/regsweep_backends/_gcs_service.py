@@ -43,12 +43,11 @@ _TRANSIENT: Final = frozenset({408, 429, 500, 502, 503, 504})
 
 
 class Answer(NamedTuple):
-    """What the service answered; `repeated` if an earlier try may have reached it too."""
+    """What the service answered."""
 
     status: int
     generation: str
     body: bytes
-    repeated: bool
 
     @property
     def said(self) -> str:
@@ -111,7 +110,7 @@ class Service:
             if status in _TRANSIENT:
                 raise from_http_status(status, what_it_says(status, bytes(body)))
             generation = response.headers.get("x-goog-generation", "")
-            return Answer(status, generation, bytes(body[:most]), repeated=bool(troubles))
+            return Answer(status, generation, bytes(body[:most]))
 
         try:
             answer = PATIENCE(once, on_error=note)()

@@ -80,7 +80,9 @@ class Bucket(Protocol):
         ...
 
     def create(self, path: str, content: bytes) -> tuple[str, bool] | None:
-        """Create an object that does not exist; `None` if it does. Give its version, and whether the store made sure.
+        """Create an object that does not exist. Give its version, and whether the store made sure.
+
+        `None` if there is one, be it that which this very call wrote, by a try whose answer was lost.
 
         Raises:
             StorageError: it cannot be written.
@@ -230,15 +232,14 @@ class ObjectStore:
         """
         if self.read_lock():
             return None
-        created = self._bucket.create(self._base + LOCK, content)
-        if created is None:
-            return None
-        version, sure = created
-        if not sure:
-            time.sleep(_SETTLING_SECONDS)
-            standing = self.read_lock()
-            return standing if standing and standing.content == content else None
-        return Held(content=content, token=version)
+        match self._bucket.create(self._base + LOCK, content):
+            case version, True:
+                return Held(content=content, token=version)
+            case _, False:
+                time.sleep(_SETTLING_SECONDS)
+        # What holds this run's own words is its own: where an answer was lost, the next try is told that it exists.
+        standing = self.read_lock()
+        return standing if standing and standing.content == content else None
 
     def read_lock(self) -> Held | None:
         """See `Locks.read_lock`."""

@@ -10,7 +10,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, IncompleteReadError
 from requests.exceptions import RequestException
 
-from regsweep.errors import NotFoundError, UsageError
+from regsweep.errors import UsageError
 from regsweep.registry.layout import BASE
 from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Target, Unseen
 from regsweep_backends import _azure_listing, _azure_unseen
@@ -109,25 +109,15 @@ class AzureBucket:
 
     def create(self, path: str, content: bytes) -> tuple[str, bool] | None:
         """See `Bucket.create`. The service always makes sure."""
-        attempts = 0
 
         def put() -> str:
-            nonlocal attempts
-            attempts += 1
             made = self._service.client.get_blob_client(path).upload_blob(content, overwrite=False)
             return _told(made["etag"])
 
         try:
             return self._service.asked(put, path, Request.WRITE), True
         except ExistsError:
-            if attempts == 1:
-                return None
-        # An attempt that was never answered may have been the one that succeeded.
-        try:
-            standing, version = self.get(path, len(content) + 1)
-        except NotFoundError:
             return None
-        return (version, True) if standing == content else None
 
     def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         """See `Bucket.delete`."""

@@ -143,14 +143,8 @@ class GcsBucket:
         """See `Bucket.create`."""
         answer = self._insert(path, content)
         if answer.status == HTTPStatus.PRECONDITION_FAILED:
-            # Where the answer to an earlier try was lost, the object may be the one that this try wrote.
-            if not answer.repeated:
-                return None
-            standing, created = self.get(path, len(content) + 1)
-            if standing != content:
-                return None
-        else:
-            created = self._generation(answer, path)
+            return None
+        created = self._generation(answer, path)
         try:
             again = self._insert(path, content)
             if again.status == HTTPStatus.PRECONDITION_FAILED:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError, ResponseStreamingError
 
-from regsweep.errors import NotFoundError, StorageError
+from regsweep.errors import StorageError
 from regsweep.storage.ports import UNRESTRICTED, Access, Outcome, Remark, Request, Result, Target, Unseen
 from regsweep_backends import _s3_listing, _s3_unseen
 from regsweep_backends._objects import ObjectStore, open_store, replaced
@@ -160,7 +160,7 @@ class S3Bucket:
             created, identifier = self._put(path, content, "*")
         except ClientError as error:
             if code_of(error) in CHANGED:
-                return self._own(path, content, error)
+                return None
             if code_of(error) != "NotImplemented":
                 raise translate(error, key=path, bucket=self._where) from error
         except BotoCoreError as error:
@@ -184,16 +184,6 @@ class S3Bucket:
         except BotoCoreError:
             return False
         return False
-
-    def _own(self, path: str, content: bytes, error: ClientError) -> tuple[str, bool] | None:
-        """An object that stood there already, if it is of this very call: the SDK asked again for want of an answer."""
-        if not error.response["ResponseMetadata"].get("RetryAttempts"):
-            return None
-        try:
-            standing, version = self.get(path, len(content) + 1)
-        except NotFoundError:
-            return None
-        return (version, True) if standing == content else None
 
     def delete(self, targets: Sequence[Target]) -> Iterator[Outcome]:
         """See `Bucket.delete`. Of what was created here no version is left, if this user may delete versions."""

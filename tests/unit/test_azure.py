@@ -660,20 +660,20 @@ def test_whether_a_changed_blob_is_still_there_is_never_guessed(stub: Stub, buck
 
 
 def test_a_lock_whose_creation_was_answered_too_late_is_one_s_own(stub: Stub, bucket: AzureBucket) -> None:
-    stub.answers += [LOST, refusal(409, "BlobAlreadyExists"), _content(b"mine")]
-    assert bucket.create("lock", b"mine") == ('"0x1"', True)
-    assert [request.headers.get("If-None-Match") for request in stub.requests] == ["*", "*", None]
+    stub.answers += [refusal(404, "BlobNotFound"), LOST, refusal(409, "BlobAlreadyExists"), _content(b"mine")]
+    assert ObjectStore(bucket, "").create_lock(b"mine") == Held(content=b"mine", token='"0x1"')  # noqa: S106 - an ETag
+    assert [request.headers.get("If-None-Match") for request in stub.requests] == [None, "*", "*", None]
 
 
 def test_a_lock_whose_creation_was_answered_without_its_etag_is_one_s_own(stub: Stub, bucket: AzureBucket) -> None:
-    stub.answers += [Answer(201), refusal(409, "BlobAlreadyExists"), _content(b"mine")]
-    assert bucket.create("lock", b"mine") == ('"0x1"', True)
+    stub.answers += [refusal(404, "BlobNotFound"), Answer(201), refusal(409, "BlobAlreadyExists"), _content(b"mine")]
+    assert ObjectStore(bucket, "").create_lock(b"mine") == Held(content=b"mine", token='"0x1"')  # noqa: S106 - an ETag
 
 
 @pytest.mark.parametrize("standing", [_content(b"yours"), refusal(404, "BlobNotFound")])
 def test_a_lock_of_somebody_else_is_not_one_s_own(standing: Answer, stub: Stub, bucket: AzureBucket) -> None:
-    stub.answers += [LOST, refusal(409, "BlobAlreadyExists"), standing]
-    assert bucket.create("lock", b"mine") is None
+    stub.answers += [refusal(404, "BlobNotFound"), LOST, refusal(409, "BlobAlreadyExists"), standing]
+    assert ObjectStore(bucket, "").create_lock(b"mine") is None
 
 
 def test_a_lock_that_cannot_be_written_or_removed_is_an_error(stub: Stub, bucket: AzureBucket) -> None:

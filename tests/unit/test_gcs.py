@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections import deque
 from collections.abc import Iterator
 from hashlib import md5
 from pathlib import Path
@@ -539,14 +540,16 @@ def test_a_store_that_takes_no_notice_of_conditions_is_found_out(bucket: GcsBuck
 
 
 def test_what_was_created_by_a_request_whose_answer_was_lost_is_ours(bucket: GcsBucket, stub: Stub) -> None:
-    stub.faults.append(LOST)
-    assert bucket.create(LINK, b"mine") == (stub.objects[LINK].generation, True)
+    stub.faults += [None, LOST]
+    held = ObjectStore(bucket, "").create_lock(b"mine")
+    assert held == Held(content=b"mine", token=stub.objects[LOCK].generation)
 
 
 def test_what_another_created_meanwhile_is_not_ours(bucket: GcsBucket, stub: Stub) -> None:
-    stub.put(LINK, b"yours")
-    stub.faults.append(HANG_UP)
-    assert bucket.create(LINK, b"mine") is None
+    stub.put(LOCK, b"yours")
+    stub.faults += [failing(404, f"No such object: {BUCKET}/{LOCK}"), HANG_UP]
+    assert ObjectStore(bucket, "").create_lock(b"mine") is None
+    assert stub.faults == deque()
 
 
 @pytest.mark.parametrize(("answer", "kind"), [(refusal(403, "no"), DeniedError), (NO_BUCKET, StorageError)])

@@ -185,7 +185,7 @@ def rm_command(  # noqa: PLR0913 - one parameter for each option
     form: o.FormatOption = o.Format.TEXT,
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
 ) -> None:
-    """Remove repositories, tags and manifests by name, and what nothing else needs: plan, show, ask, then apply."""
+    """Remove repositories, tags and manifests by name. As prune does: plan, show, ask, then apply."""
     from regsweep.cli.applying import Guard  # noqa: PLC0415 - see main.py
 
     store = names[0] if config is None else None

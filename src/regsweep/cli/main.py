@@ -3,6 +3,7 @@
 Whatever a command needs beyond its options is imported when it runs, so that help and mistakes are answered at once.
 """
 
+import atexit
 import gc
 import os
 import signal
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Annotated, Final, NoReturn
 
 import typer
+from typer.main import get_group
 
 from regsweep.cli import options as o
 from regsweep.cli import values
@@ -26,7 +28,6 @@ from regsweep.storage.ports import Access
 
 app = typer.Typer(
     name="regsweep",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -39,11 +40,14 @@ TRACEBACK: Final = "REGSWEEP_TRACEBACK"
 
 def main() -> NoReturn:
     """Run the command line and exit with its code."""
-    # Nothing here makes reference cycles worth a collection, and millions of rows pass through.
-    gc.set_threshold(200_000, 50, 100)
+    # At the end the interpreter would look through all that there is for garbage, for a tenth of a second.
+    atexit.register(gc.freeze)
     signal.signal(signal.SIGTERM, _terminate)
+    commands = get_group(app)
+    # The list of commands comes as plain text: what draws boxes takes as long to import as all else that help needs.
+    commands.rich_markup_mode = None
     try:
-        code = app(standalone_mode=False)
+        code = commands(sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
     except RegsweepError as error:
         message(f"error: {error.message}", error.hint)
@@ -109,7 +113,7 @@ def apply_command(  # noqa: PLR0913 - one parameter for each option
     form: o.FormatOption = o.Format.TEXT,
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
 ) -> None:
-    """Delete what a plan lists; run again to resume what was interrupted."""
+    """Delete what a plan lists; again, to resume what was interrupted."""
     from regsweep.cli import applying, progress  # noqa: PLC0415 - see the module's docstring
 
     applying.apply(

@@ -59,7 +59,7 @@ def report_command(  # noqa: PLR0913 - one parameter for each option
     form: o.FormatOption = o.Format.TEXT,
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
 ) -> None:
-    """Tell what a storage holds and a plan would free, or what a plan says. Writes no plan, deletes nothing."""
+    """Tell what a storage holds and would free, or what a plan says. Writes no plan, deletes nothing."""
     from regsweep.cli import planning, progress, sources  # noqa: PLC0415 - see main.py
 
     if html:

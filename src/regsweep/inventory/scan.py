@@ -1,6 +1,6 @@
 """Scan a store into an inventory: list every shard, then fetch each manifest once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -69,7 +69,8 @@ class Scan:
 
     links: Listing
     """Of all but the blobs."""
-    blobs: Listing
+    blobs: list[Listing]
+    """Of the blobs: one, once the last shards of the links are in hand."""
     rest: Rows
     """What else the store tells of itself."""
     versions: list[str]
@@ -86,9 +87,16 @@ def begin(store: Scanned, workers: Workers, *, uploads: bool = False, versions: 
 
     Without `uploads` and `versions` it is no error that the store does not tell what no listing shows, but a remark.
     """
-    links = _begin(store, list(store.shards(Scope.LINKS | Scope.OTHERS)), workers)
+    blobs: list[Listing] = []
+
+    def then_blobs() -> Iterator[Sequence[str]]:
+        # Behind the links, so that the workers have something in hand while this process works out which manifests to
+        # ask for.
+        blobs.append(_begin(store, list(store.shards(Scope.BLOBS)), workers))
+        yield from ()
+
+    links = _begin(store, list(store.shards(Scope.LINKS | Scope.OTHERS)), workers, then=then_blobs())
     # This process finds out the rest while the workers list.
-    blobs = _begin(store, list(store.shards(Scope.BLOBS)), workers)
     rest = Rows()
     with _told(rest, "uploads in it were left unfinished", needed=uploads):
         rest.join(collect_unfinished(store))
@@ -135,12 +143,13 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
     inventory.add(begun.rest)
     # Manifests are asked for before this process turns to the blobs, so that no worker waits for it.
     _take(begun.links, inventory, progress, "listing links")
+    (blobs,) = begun.blobs
     inventory.flush()
     if cache:
         cache.load(inventory)
     digests = hex_digests(inventory, f"{_REVISIONS} ANTI JOIN known USING (digest)" if cache else _REVISIONS)
     manifests = read(collect_manifests, digests, workers)
-    _take(begun.blobs, inventory, progress, "listing blobs")
+    _take(blobs, inventory, progress, "listing blobs")
     with progress.stage("reading manifests", unit="manifests", total=len(digests)) as bar:
         for task, rows in manifests:
             inventory.add(rows)
@@ -211,13 +220,13 @@ def _told(rows: Rows, what: str, *, needed: bool) -> Iterator[None]:
         rows.add(schema.REMARKS, "untold", f"whether {what} cannot be told: {error.message}")
 
 
-def _begin(store: Source, shards: list[str], workers: Workers) -> Listing:
+def _begin(store: Source, shards: list[str], workers: Workers, *, then: Iterable[Sequence[str]] = ()) -> Listing:
     here = [shard for shard in shards if shard in store.at_hand]
     others = [shard for shard in shards if shard not in store.at_hand]
     # A task is as many shards as are listed at once, but each worker has its share of few.
     share = -(-len(others) // workers.processes)
     size = max(1, min(max(store.lanes, _SHARDS_PER_TASK), share))
-    listed = workers.run(collect_shards, chunks(others, size))
+    listed = workers.run(collect_shards, chain(chunks(others, size), then))
     at_hand = (((shard,), collect_shards(store, [shard])) for shard in here)
     return Listing(len(shards), chain(at_hand, listed), bool(store.requests))
 

@@ -193,7 +193,10 @@ class Locks(Protocol):
     """A store in which a key can be created only if absent."""
 
     def create_lock(self, content: bytes) -> Held | None:
-        """Create the lock, or return `None` when it exists. On a full disk the lock may hold nothing."""
+        """Create the lock, or return `None` when it exists. On a full disk the lock may hold nothing.
+
+        `content` is to tell this run from every other.
+        """
         ...
 
     def read_lock(self) -> Held | None:
