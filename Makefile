@@ -28,7 +28,8 @@ imports: $(VENV)/.dev
 
 unit: $(VENV)/.dev
 	bash tests/servers/install.sh
-	$(BIN)/pytest -n 2
+	# One more than two cores take: many tests wait for a server.
+	$(BIN)/pytest -n 3
 
 bench: $(VENV)/.dev
 	bash tests/servers/install.sh

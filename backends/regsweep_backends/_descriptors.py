@@ -199,25 +199,40 @@ class Handle:
             return [self._stat_one(name + suffix) for name in names]
 
     def open_each(self, names: list[str], suffix: str, limit: int) -> list[tuple[os.stat_result, bytes] | None]:
-        """Stat each `name + suffix` and read at most `limit` bytes of what is a file; `None` where there is nothing.
+        """Stat each `name + suffix` and read at most `limit` bytes of it; `None` where there is no such file.
+
+        What stands before the last component was listed as a directory; it is not opened on its own, for that would
+        cost a third more. Should somebody put a symbolic link there meanwhile, what is read must still hash to its
+        digest, or be one.
 
         Raises:
-            StorageError: one cannot be opened or read.
+            StorageError: one cannot be read, or is no regular file.
         """
         results: list[tuple[os.stat_result, bytes] | None] = []
+        # Nearly every manifest and every link ends within the first read: then the short answer is the end.
+        first = min(limit, 16_384)
         for name in names:
             try:
                 descriptor = os.open(name + suffix, _FILE, dir_fd=self.fd)
                 try:
                     state = os.fstat(descriptor)
-                    results.append((state, os.read(descriptor, limit) if stat.S_ISREG(state.st_mode) else b""))
+                    self._check_file(state.st_mode, state.st_dev, self.prefix + name + suffix)
+                    content = os.read(descriptor, first)
+                    if len(content) == first:
+                        content += _rest(descriptor, limit - first)
                 finally:
                     os.close(descriptor)
             except FileNotFoundError:
                 results.append(None)
             except OSError as error:
                 raise translate(error, key=self.prefix + name + suffix) from error
+            else:
+                results.append((state, content))
         return results
+
+    def read(self, names: list[str], suffix: str, limit: int) -> list[bytes | None]:
+        """As `open_each`, for the content alone."""
+        return [found and found[1] for found in self.open_each(names, suffix, limit)]
 
     def sift(self, names: list[str], suffix: str, states: list[os.stat_result | None]) -> Found:
         """Tell what is there from what is not, given what `stat` said of each name.
@@ -238,42 +253,10 @@ class Handle:
         sizes = [state.st_size for state in there]
         return Found(names, sizes, [state.st_mtime_ns // 1000 for state in there], missing)
 
-    def read(self, names: list[str], suffix: str, limit: int) -> list[bytes | None]:
-        """Read at most `limit` bytes of each `name + suffix`; `None` where there is no such file.
-
-        What stands before the last component was listed as a directory; it is not opened on its own, for that would
-        cost a third more. Should somebody put a symbolic link there meanwhile, what is read must still hash to its
-        digest, or be one.
-
-        Raises:
-            StorageError: one cannot be read, or is no regular file.
-        """
-        results: list[bytes | None] = []
-        # Nearly every manifest and every link ends within the first read: then the short answer is the end.
-        first = min(limit, 16_384)
-        for name in names:
-            try:
-                descriptor = os.open(name + suffix, _FILE, dir_fd=self.fd)
-                try:
-                    found = os.fstat(descriptor)
-                    self._check_file(found.st_mode, found.st_dev, self.prefix + name + suffix)
-                    content = os.read(descriptor, first)
-                    if len(content) == first:
-                        content += _rest(descriptor, limit - first)
-                finally:
-                    os.close(descriptor)
-            except FileNotFoundError:
-                results.append(None)
-            except OSError as error:
-                raise translate(error, key=self.prefix + name + suffix) from error
-            else:
-                results.append(content)
-        return results
-
     def hash(self, name: str, algorithm: str, buffer: bytearray) -> str | None:
         """Hash all of a file, as much at a time as `buffer` holds; `None` where there is no such file.
 
-        What stands before the last component is not opened on its own, as in `read` and for the same reason.
+        What stands before the last component is not opened on its own, as in `open_each` and for the same reason.
 
         Raises:
             StorageError: it cannot be read, or is no regular file.

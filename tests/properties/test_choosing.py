@@ -120,14 +120,14 @@ def choice_of(files: Files, policy: Policy, untagged: Untagged) -> Callable[[set
     return choose
 
 
-@settings(UNHURRIED, max_examples=60)
+@settings(UNHURRIED, max_examples=40)
 @given(registries(), CHOICES, POLICIES)
 def test_what_follows_from_a_policy_is_what_must_go(files: Files, options: Options, policy: Policy) -> None:
     options = replace(options, policy=policy)
     assert_oracle(files, options, choice_of(files, policy, options.untagged))
 
 
-@settings(UNHURRIED, max_examples=30)
+@settings(UNHURRIED, max_examples=20)
 @given(registries(), CHOICES, POLICIES)
 def test_no_tag_that_a_policy_keeps_loses_a_part(files: Files, options: Options, policy: Policy) -> None:
     gone = condemned(files, replace(options, policy=policy))
@@ -137,7 +137,7 @@ def test_no_tag_that_a_policy_keeps_loses_a_part(files: Files, options: Options,
     assert left & before.keys() <= after.keys()
 
 
-@settings(UNHURRIED, max_examples=20)
+@settings(UNHURRIED, max_examples=15)
 @given(registries(), CHOICES, POLICIES)
 def test_after_a_policy_was_applied_there_is_nothing_left_for_it(
     files: Files, options: Options, policy: Policy
@@ -147,7 +147,7 @@ def test_after_a_policy_was_applied_there_is_nothing_left_for_it(
     assert condemned({key: file for key, file in files.items() if key not in gone}, options) == set()
 
 
-@settings(UNHURRIED, max_examples=30)
+@settings(UNHURRIED, max_examples=20)
 @given(registries(), CHOICES, RULES, KEEPS)
 def test_another_reason_to_keep_never_condemns_more(files: Files, options: Options, rule: Rule, keep: Keep) -> None:
     # Without allowEmpty one more tag that is kept may be the one for whose lack another one stayed.
@@ -159,7 +159,7 @@ def test_another_reason_to_keep_never_condemns_more(files: Files, options: Optio
     assert few <= many
 
 
-@settings(UNHURRIED, max_examples=30)
+@settings(UNHURRIED, max_examples=20)
 @given(registries(), CHOICES, POLICIES)
 def test_never_delete_always_wins(files: Files, options: Options, policy: Policy) -> None:
     kept = Policy(rules=tuple(replace(rule, never_delete=("^v1$",)) for rule in policy.rules), name="policy")
@@ -167,7 +167,7 @@ def test_never_delete_always_wins(files: Files, options: Options, policy: Policy
     assert not {(repository, tag) for repository, tag in judged(files, options) if tag == "v1"} & gone
 
 
-@settings(UNHURRIED, max_examples=20)
+@settings(UNHURRIED, max_examples=15)
 @given(registries(), CHOICES, RULES, RULES)
 def test_the_order_of_rules_matters_only_where_both_match(
     files: Files, options: Options, one: Rule, other: Rule
@@ -180,7 +180,7 @@ def test_the_order_of_rules_matters_only_where_both_match(
     assert first == second
 
 
-@settings(UNHURRIED, max_examples=20)
+@settings(UNHURRIED, max_examples=15)
 @given(registries(), CHOICES, RULES, RULES)
 def test_the_first_rule_that_matches_decides_alone(files: Files, options: Options, one: Rule, other: Rule) -> None:
     one, other = replace(one, repositories=("**",)), replace(other, repositories=("**",))
@@ -191,7 +191,7 @@ def test_the_first_rule_that_matches_decides_alone(files: Files, options: Option
     assert alone == both
 
 
-@settings(UNHURRIED, max_examples=30)
+@settings(UNHURRIED, max_examples=20)
 @given(registries(), CHOICES, st.data())
 def test_a_tag_removed_by_name_goes_as_one_that_a_policy_lets_go(
     files: Files, options: Options, data: st.DataObject
@@ -211,7 +211,7 @@ def test_a_tag_removed_by_name_goes_as_one_that_a_policy_lets_go(
     assert condemned(files, replace(options, removal=removal)) == by_policy
 
 
-@settings(UNHURRIED, max_examples=50)
+@settings(UNHURRIED, max_examples=35)
 @given(registries(), CHOICES, st.data())
 def test_what_follows_from_the_removal_of_tags_is_what_must_go(
     files: Files, options: Options, data: st.DataObject
@@ -226,7 +226,7 @@ def test_what_follows_from_the_removal_of_tags_is_what_must_go(
     assert_oracle(files, replace(options, removal=removal), lambda _: choice)
 
 
-@settings(UNHURRIED, max_examples=30)
+@settings(UNHURRIED, max_examples=20)
 @given(registries(), CHOICES, st.data())
 def test_a_repository_removed_by_name_goes_whole_and_nothing_of_others_loses_a_part(
     files: Files, options: Options, data: st.DataObject

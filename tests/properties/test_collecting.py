@@ -70,7 +70,7 @@ def fewest(files: Files, fail: Callable[[Files], bool]) -> Files:
     return files
 
 
-@settings(UNHURRIED, max_examples=100)
+@settings(UNHURRIED, max_examples=70)
 @given(registries(), CHOICES)
 def test_what_is_condemned_is_what_must_go(files: Files, options: Options) -> None:
     gone = condemned(files, options)
@@ -82,7 +82,7 @@ def test_what_is_condemned_is_what_must_go(files: Files, options: Options) -> No
     assert gone == oracle(files, options)
 
 
-@settings(UNHURRIED, max_examples=40)
+@settings(UNHURRIED, max_examples=30)
 @given(registries(), CHOICES)
 def test_nothing_that_can_be_pulled_afterwards_has_lost_a_part(files: Files, options: Options) -> None:
     assert_safe(files, condemned(files, options), options)
