@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from itertools import chain
+from threading import Thread
 from typing import Final, Protocol
 
 from regsweep.errors import StorageError
@@ -87,6 +89,8 @@ def begin(store: Scanned, workers: Workers, *, uploads: bool = False, versions: 
 
     Without `uploads` and `versions` it is no error that the store does not tell what no listing shows, but a remark.
     """
+    # What the rows go into takes as long to import as many a store to tell its shards, which is waited for.
+    Thread(target=import_module, args=("duckdb",)).start()
     blobs: list[Listing] = []
 
     def then_blobs() -> Iterator[Sequence[str]]:
