@@ -1,13 +1,16 @@
 """Run regsweep as a user does: as a process of its own, with an environment of its own."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-REGSWEEP: Sequence[str] = (sys.executable, "-c", "from regsweep.cli.main import main; main()")
+from tests import warm
+
+_MAIN: Final = "from regsweep.cli.main import main; main()"
+REGSWEEP: Sequence[str] = (sys.executable, "-c", _MAIN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,14 +42,13 @@ def regsweep(
     *arguments: str | Path, cwd: Path, stdin: str | None = None, env: Mapping[str, str] | None = None
 ) -> Finished:
     """Run a command line in the directory `cwd`, with `stdin` as its input if given, to its end."""
-    done = subprocess.run(
-        [*REGSWEEP, *map(str, arguments)],
-        cwd=cwd,
-        env=environment(cwd, **(env or {})),
-        input="" if stdin is None else stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    return Finished(code=done.returncode, out=done.stdout, err=done.stderr)
+    return python(_MAIN, *arguments, cwd=cwd, stdin=stdin, env=env)
+
+
+def python(
+    code: str, *arguments: str | Path, cwd: Path, stdin: str | None = None, env: Mapping[str, str] | None = None
+) -> Finished:
+    """Run Python code, which may change regsweep before it runs a command line, as `regsweep` does."""
+    request = (code, [*map(str, arguments)], str(cwd), environment(cwd, **(env or {})))
+    done = warm.run(request, (stdin or "").encode(), seconds=120)
+    return Finished(code=done.code, out=done.out.decode(), err=done.err.decode())

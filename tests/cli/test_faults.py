@@ -1,8 +1,6 @@
 """A store that fails while the command line works with it: one clear line, no half plan, and a run that resumes."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ import pytest
 
 from regsweep.storage.ports import Request
 from tests.cli.scene import names, small, the_error
-from tests.command import Finished, environment
+from tests.command import Finished, python
 from tests.conformance.listing import files
 from tests.conformance.objects import ObjectMaker, s3_maker
 from tests.servers import s3
@@ -46,17 +44,8 @@ class Scene:
 
     def run(self, *arguments: str) -> Finished:
         """Run a command line."""
-        done = subprocess.run(
-            [sys.executable, "-c", IMPATIENT, *arguments],
-            cwd=self.cwd,
-            env=environment(self.cwd, AWS_ACCESS_KEY_ID=s3.ACCESS_KEY, AWS_SECRET_ACCESS_KEY=s3.SECRET_KEY),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        return Finished(code=done.returncode, out=done.stdout, err=done.stderr)
+        credentials = {"AWS_ACCESS_KEY_ID": s3.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": s3.SECRET_KEY}
+        return python(IMPATIENT, *arguments, cwd=self.cwd, env=credentials)
 
     def plan(self) -> Finished:
         """Make a plan."""

@@ -3,8 +3,6 @@
 import itertools
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from fixtures.client import Client, serves
 from fixtures.images import artifact, image, index
 from fixtures.ledger import Ledger
 from fixtures.registry import Registry, age
-from tests.command import Finished, environment, regsweep
+from tests.command import Finished, python, regsweep
 from tests.real.books import Session, contents, keys, planned, session, split
 from tests.trees import blob_key
 
@@ -101,16 +99,9 @@ class Scene:
         (self.cwd / "the.plan.journal").unlink(missing_ok=True)
 
     def crash(self, moment: str, number: int) -> int:
-        done = subprocess.run(
-            [sys.executable, "-c", CRASHING, moment, str(number), self.root, *self._apply()],
-            cwd=self.cwd,
-            env=environment(self.cwd),
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
-        assert (done.returncode, done.stderr) in ((0, b""), (KILLED, b""))
-        return done.returncode
+        done = python(CRASHING, moment, str(number), self.root, *self._apply(), cwd=self.cwd)
+        assert (done.code, done.err) in ((0, ""), (KILLED, ""))
+        return done.code
 
     def apply(self) -> Finished:
         done = regsweep(*self._apply(), cwd=self.cwd)

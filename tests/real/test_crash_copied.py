@@ -4,8 +4,6 @@ Not at every moment, as on S3: once at each kind of moment, among the links and 
 """
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 from fixtures.client import serves
 from fixtures.ledger import Ledger
 from fixtures.registry import Registry
-from tests.command import environment
+from tests.command import python
 from tests.real.books import condemned_keys, contents, keys, session, split
 from tests.real.copies import SERVERS, Copy
 from tests.real.pushed import NOTHING_IS_YOUNG, push_everything
@@ -94,14 +92,7 @@ class Scene:
     def crash(self, moment: str, number: int) -> int:
         way = self.copy.ways["config"]
         run = ("apply", "the.plan", "--registry-stopped", "-q", "--config", str(way.config))
-        return subprocess.run(
-            [sys.executable, "-c", CRASHING, moment, str(number), *run],
-            cwd=self.cwd,
-            env=environment(self.cwd, **way.environment),
-            capture_output=True,
-            check=False,
-            timeout=120,
-        ).returncode
+        return python(CRASHING, moment, str(number), *run, cwd=self.cwd, env=way.environment).code
 
     def problems(self, root: Path) -> list[str]:
         """What a registry over all that is there now could not serve of what should live."""

@@ -2,8 +2,6 @@
 
 import itertools
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ import pytest
 
 from fixtures.images import artifact, image, index
 from regsweep.plan import file
-from tests.command import environment, regsweep
+from tests.command import python, regsweep
 from tests.servers import s3
 from tests.trees import BASE, Tree
 
@@ -96,10 +94,7 @@ class Scene:
 
     def crash(self, moment: str, number: int, *, batches: bool) -> int:
         way = "batches" if batches else "one by one"
-        command = [sys.executable, "-c", CRASHING, moment, str(number), way, *self._apply()]
-        return subprocess.run(
-            command, cwd=self.cwd, env=environment(self.cwd), capture_output=True, check=False, timeout=120
-        ).returncode
+        return python(CRASHING, moment, str(number), way, *self._apply(), cwd=self.cwd).code
 
     def apply(self) -> None:
         done = regsweep(*self._apply(), cwd=self.cwd)
