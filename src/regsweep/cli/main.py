@@ -53,7 +53,7 @@ def main() -> NoReturn:
         message(f"error: {error.message}", error.hint)
         sys.exit(error.exit_code)
     except typer.TyperException as error:
-        # Without a command typer shows the help, and has nothing to say but that.
+        # Where a group is given no command of its own, typer shows its help, and has nothing to say but that.
         if said := " ".join(error.format_message().split()):
             message(f"error: {said}", "add --help to see what can be given")
         sys.exit(USAGE)

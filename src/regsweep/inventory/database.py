@@ -7,8 +7,10 @@ import signal
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 import nanoarrow as na
@@ -161,6 +163,11 @@ class Inventory:
         return na.c_array_from_buffers(na.int32(), len(numbers), [None, numbers])
 
 
+def prepare() -> None:
+    """Begin to import DuckDB, for which `create` waits, in a thread: it takes as long as many a store to be listed."""
+    Thread(target=import_module, args=("duckdb",)).start()
+
+
 @contextmanager
 def create(path: Path | None = None, *, memory: str | None = None, facts: dict[str, object]) -> Iterator[Inventory]:
     """Make an empty inventory, in a temporary place or, to be kept, at `path`.
@@ -177,7 +184,7 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
     """
     with ExitStack() as stack:
         with signals_held_back():
-            # Imported here, for it takes longer than a listing to begin: the workers of a scan list meanwhile.
+            # Imported here, for it takes longer than a listing to begin: help and a scan's workers do not wait for it.
             import duckdb  # noqa: PLC0415
 
             scratch = stack.enter_context(_scratch())

@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from itertools import chain
-from threading import Thread
 from typing import Final, Protocol
 
 from regsweep.errors import StorageError
@@ -19,7 +17,7 @@ from regsweep.inventory.collect import (
     collect_maybe_manifests,
     collect_shards,
 )
-from regsweep.inventory.database import Inventory
+from regsweep.inventory.database import Inventory, prepare
 from regsweep.inventory.progress import Progress
 from regsweep.inventory.rows import Rows
 from regsweep.inventory.unseen import collect_unfinished, collect_versions
@@ -89,8 +87,8 @@ def begin(store: Scanned, workers: Workers, *, uploads: bool = False, versions: 
 
     Without `uploads` and `versions` it is no error that the store does not tell what no listing shows, but a remark.
     """
-    # What the rows go into takes as long to import as many a store to tell its shards, which is waited for.
-    Thread(target=import_module, args=("duckdb",)).start()
+    # A store is waited for while it tells its shards.
+    prepare()
     blobs: list[Listing] = []
 
     def then_blobs() -> Iterator[Sequence[str]]:
