@@ -45,7 +45,7 @@ def run(folder: Path) -> None:
             workers.close()
             totals = decide(inventory, options, workers, shown, now=now)
             header = file.header(store.url, options, inventory, totals, created=now)
-            file.write(folder / "memory.plan", inventory, header)
+            file.write(folder / "memory.plan", inventory, file.describe(inventory, header))
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Both workers' together with this process's own while they ran; afterwards there was this process alone.
     worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

@@ -79,7 +79,7 @@ def of_a_large_registry(folder: Path) -> None:
         fill(inventory, _REPOSITORIES, _BLOBS, now=now)
         totals = decide(inventory, options, workers, shown, now=now)
         began = time.perf_counter()
-        drawn = picture(inventory, totals, now=now)
+        drawn = picture(inventory, totals, judged=True, now=now)
         took = time.perf_counter() - began
         header = file.header("s3://registry/production", options, inventory, totals, created=now)
         told = report(header, list(summary.repositories(inventory)), list(summary.findings(inventory)), picture=drawn)

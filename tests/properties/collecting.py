@@ -69,5 +69,6 @@ def condemned(files: Files, options: Options) -> set[str]:
 def planned(root: Path, options: Options, into: Path) -> file.Plan:
     """Make a plan and write it to a file."""
     with decided(root, options) as (inventory, totals):
-        file.write(into, inventory, file.header(str(root), options, inventory, totals, created=NOW))
+        header = file.header(str(root), options, inventory, totals, created=NOW)
+        file.write(into, inventory, file.describe(inventory, header))
     return file.read(into)

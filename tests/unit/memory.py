@@ -262,11 +262,8 @@ class Decided:
     def write(self, path: Path) -> file.Plan:
         """Write the plan, and read it again."""
         created = datetime.now(UTC)
-        file.write(
-            path,
-            self.inventory,
-            file.header("memory", self.options, self.inventory, self.totals, created=created),
-        )
+        header = file.header("memory", self.options, self.inventory, self.totals, created=created)
+        file.write(path, self.inventory, file.describe(self.inventory, header))
         return file.read(path)
 
 

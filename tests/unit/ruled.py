@@ -190,7 +190,7 @@ def decision(shelf: Shelf, options: Options) -> Decision:
         totals = decide(inventory, options, workers, SILENT, now=NOW)
         path = Path(folder) / "the.plan"
         header = file.header(store.url, options, inventory, totals, created=NOW)
-        file.write(path, inventory, header)
+        file.write(path, inventory, file.describe(inventory, header))
         plan = file.read(path)
         why: dict[str, list[str]] = {}
         if options.policy:

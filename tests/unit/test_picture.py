@@ -22,7 +22,7 @@ def tree(tmp_path: Path) -> Tree:
 
 def drawn(tree: Tree, options: Options = DELETE) -> Picture:
     with decided(tree, options) as found:
-        return picture(found.inventory, found.totals, now=datetime.now(UTC))
+        return picture(found.inventory, found.totals, judged=options.policy is not None, now=datetime.now(UTC))
 
 
 def places(found: Picture) -> dict[str, tuple[int, int]]:
@@ -156,10 +156,10 @@ def test_a_plan_tells_its_picture_again_and_deletes_the_same_without_it(tree: Tr
     tree.push(image(b"kept"), "app", "v1")
     tree.push(image(b"gone"), "app")
     with decided(tree) as found:
-        first = picture(found.inventory, found.totals, now=datetime.now(UTC))
+        first = picture(found.inventory, found.totals, judged=False, now=datetime.now(UTC))
         header = file.header("memory", DELETE, found.inventory, found.totals, created=datetime.now(UTC))
-        file.write(tmp_path / "with", found.inventory, header, first)
-        file.write(tmp_path / "without", found.inventory, header)
+        file.write(tmp_path / "with", found.inventory, file.describe(found.inventory, header, first))
+        file.write(tmp_path / "without", found.inventory, file.describe(found.inventory, header))
     told, plain = file.read(tmp_path / "with"), file.read(tmp_path / "without")
     assert told.picture() == first
     assert plain.picture() is None

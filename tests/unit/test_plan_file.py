@@ -11,6 +11,7 @@ import pytest
 
 from fixtures.images import image, index
 from regsweep.errors import RegsweepError, UsageError
+from regsweep.inventory.database import Inventory
 from regsweep.plan import file, summary
 from regsweep.plan.file import read
 from regsweep.plan.options import Options, Untagged
@@ -84,7 +85,7 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     with decided(tree) as found:
         header = file.header("memory", found.options, found.inventory, found.totals, created=created)
         path = tmp_path / "a.plan"
-        file.write(path, found.inventory, header)
+        file.write(path, found.inventory, file.describe(found.inventory, header))
         plan = read(path)
         assert (plan.header, plan.header.created) == (header, created)
         assert plan.repositories == list(summary.repositories(found.inventory))
@@ -329,11 +330,11 @@ def test_a_plan_that_cannot_be_finished_leaves_the_old_one_and_nothing_else(
     tree = Tree(tmp_path / "tree")
     everything(tree)
 
-    def full(_: object) -> bytes:
+    def full(*_: object) -> bytes:
         raise OSError(28, "No space left on device")
 
     with decided(tree) as found:
-        monkeypatch.setattr(summary, "findings", full)
+        monkeypatch.setattr(Inventory, "lines", full)
         with pytest.raises(RegsweepError, match="No space left") as caught:
             found.write(path)
     assert str(path) in caught.value.message

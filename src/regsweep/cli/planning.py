@@ -95,21 +95,24 @@ def make_plan(opened: Opened, options: Options, places: Places, progress: Progre
     with decided(opened, options, places, progress, now=now) as found:
         inventory, totals = found.inventory, found.totals
         spent = cost(opened.store, inventory, totals, shards=found.shards, prices=places.prices)
-        header = file.header(opened.store.url, options, inventory, totals, created=now, cost=spent)
-        drawn = picture(inventory, totals, now=now)
+        described = file.describe(
+            inventory,
+            file.header(opened.store.url, options, inventory, totals, created=now, cost=spent),
+            picture(inventory, totals, judged=options.policy is not None, now=now),
+        )
         refused = _refusal(totals, options)
         written = None
         if places.write and refused is None and (places.output or totals.condemned):
             written = output
-            file.write(written, inventory, header, drawn)
+            file.write(written, inventory, described)
         document = report(
-            header,
-            list(summary.repositories(inventory)),
-            list(summary.findings(inventory)),
+            described.header,
+            described.repositories,
+            described.findings,
             plan=str(written) if written else None,
             refused=refused.message if refused else None,
             finished=datetime.now(UTC),
-            picture=drawn,
+            picture=described.picture,
         )
         return Made(document, refused, summary.going(inventory, LISTED))
 

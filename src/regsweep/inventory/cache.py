@@ -39,8 +39,8 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self._folder = folder / _FORMAT
 
-    def load(self, inventory: Inventory) -> None:
-        """Fill the table `known` with what is kept of the manifests that the links may lead to."""
+    def load(self, inventory: Inventory) -> bool:
+        """Fill the table `known` with what is kept of the manifests that the links may lead to; return if any is."""
         inventory.execute(
             """
             CREATE TABLE known (
@@ -58,6 +58,7 @@ class Cache:
                 """,  # noqa: S608 - words of this module alone
                 {"files": [str(file) for file in files]},
             )
+        return bool(files)
 
     @staticmethod
     def take(inventory: Inventory, wanted: str) -> None:

@@ -41,12 +41,18 @@ class Inventory:
         self._repositories: dict[str, int] = {}
         self._named = 0
         """How many of the repositories stand in their table already."""
+        self._filled: set[str] = set()
+        """The names of the tables that rows were added to."""
 
     def add(self, rows: Rows) -> None:
         """Take rows over; `flush` puts the last of them into the tables."""
         for table in schema.TABLES:
             if self._pending.merge(rows, table) >= _FLUSH_ROWS:
                 self._write(table)
+
+    def holds(self, table: schema.Table) -> bool:
+        """Whether a table was given any rows and they were flushed; of most kinds of keys a storage has none at all."""
+        return table.name in self._filled
 
     def flush(self) -> None:
         """Write out every row that `add` took, and every repository's name."""
@@ -58,9 +64,10 @@ class Inventory:
             if not layout.is_servable(name):
                 self._pending.add(schema.DAMAGE, name, f"repositories/{name}/", "no client can name this repository")
         self._write(schema.DAMAGE)
-        numbers = range(self._named, self._named + len(names))
-        self.load("repositories", {"id": na.int32(), "name": na.string()}, [list(numbers), names])
-        self._named += len(names)
+        if names:
+            numbers = range(self._named, self._named + len(names))
+            self.load("repositories", {"id": na.int32(), "name": na.string()}, [list(numbers), names])
+            self._named += len(names)
 
     def execute(self, statement: str, parameters: Parameters = ()) -> None:
         """Run a statement for its effect."""
@@ -131,6 +138,7 @@ class Inventory:
         if columns and len(columns[-1]):
             versions = not (isinstance(columns[-1], Versions) and columns[-1].values is None)
             delivered = columns if versions else columns[:-1]
+            self._filled.add(table.name)
             names = [name for name, _ in table.columns[: len(delivered)]]
             self._append(table.insert(versions=versions), names, [self._array(column) for column in delivered])
 
@@ -195,10 +203,11 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
                     path.unlink(missing_ok=True)
                 raise UsageError(f"cannot make the inventory: {_first_line(error)}") from error
         try:
-            for table in schema.TABLES:
-                connection.execute(table.create())
-            connection.execute("CREATE TABLE repositories (id INTEGER, name VARCHAR)")
-            connection.execute("CREATE TABLE facts (name VARCHAR, value VARCHAR)")
+            # In one transaction, for each takes as long as several tables.
+            tables = [table.create() for table in schema.TABLES]
+            tables += ["CREATE TABLE repositories (id INTEGER, name VARCHAR)"]
+            tables += ["CREATE TABLE facts (name VARCHAR, value VARCHAR)"]
+            connection.execute("; ".join(["BEGIN", *tables, "COMMIT"]))
             facts = {"schema_version": schema.SCHEMA_VERSION, **facts}
             connection.executemany("INSERT INTO facts VALUES (?, ?)", [[k, json.dumps(v)] for k, v in facts.items()])
             yield Inventory(connection)

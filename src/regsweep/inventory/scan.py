@@ -147,9 +147,8 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
     _take(begun.links, inventory, progress, "listing links")
     (blobs,) = begun.blobs
     inventory.flush()
-    if cache:
-        cache.load(inventory)
-    digests = hex_digests(inventory, f"{_REVISIONS} ANTI JOIN known USING (digest)" if cache else _REVISIONS)
+    known = cache if cache and cache.load(inventory) else None
+    digests = hex_digests(inventory, f"{_REVISIONS} ANTI JOIN known USING (digest)" if known else _REVISIONS)
     manifests = read(collect_manifests, digests, workers)
     _take(blobs, inventory, progress, "listing blobs")
     with progress.stage("reading manifests", unit="manifests", total=len(digests)) as bar:
@@ -157,19 +156,21 @@ def scan(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress
             inventory.add(rows)
             bar.advance(len(task))
     inventory.flush()
-    if cache:
-        cache.take(inventory, _REVISIONS)
+    if known:
+        known.take(inventory, _REVISIONS)
         # Of a blob that was known and is another by now, or came while the blobs were listed.
-        _take_manifests(
-            f"{_REVISIONS} SEMI JOIN blobs USING (digest) ANTI JOIN manifests USING (digest)", workers, inventory
-        )
-        cache.take(inventory, _TAGGED)
-    _take_manifests(_TAGGED, workers, inventory)
+        left = hex_digests(inventory, f"{_REVISIONS} SEMI JOIN blobs USING (digest) ANTI JOIN manifests USING (digest)")
+        _take_manifests(left, workers, inventory)
+    if left := hex_digests(inventory, _TAGGED):
+        if known:
+            known.take(inventory, _TAGGED)
+            left = hex_digests(inventory, _TAGGED)
+        _take_manifests(left, workers, inventory)
     while left := hex_digests(inventory, _MAYBE_MANIFESTS):
         tried = Rows()
         tried.extend(schema.TRIED, left)
-        if cache:
-            cache.take(inventory, _MAYBE_MANIFESTS)
+        if known:
+            known.take(inventory, _MAYBE_MANIFESTS)
             left = hex_digests(inventory, f"{_MAYBE_MANIFESTS} ANTI JOIN no_manifests USING (digest)")
         # Not before they were asked for: what was tried is not asked for again.
         inventory.add(tried)
@@ -233,8 +234,8 @@ def _begin(store: Source, shards: list[str], workers: Workers, *, then: Iterable
     return Listing(len(shards), chain(at_hand, listed), bool(store.requests))
 
 
-def _take_manifests(query: str, workers: Workers, inventory: Inventory) -> None:
-    for _, rows in read(collect_manifests, hex_digests(inventory, query), workers):
+def _take_manifests(digests: list[str], workers: Workers, inventory: Inventory) -> None:
+    for _, rows in read(collect_manifests, digests, workers):
         inventory.add(rows)
     inventory.flush()
 

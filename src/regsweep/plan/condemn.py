@@ -6,7 +6,7 @@ from datetime import datetime
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.written import algorithm
 from regsweep.plan.fingerprint import fingerprint
-from regsweep.plan.kinds import DIRECTORY, ORDER, PARTS, VERSION, Reason
+from regsweep.plan.kinds import DIRECTORY, ORDER, PARTS, TABLES, VERSION, Reason
 from regsweep.plan.options import Options
 from regsweep.registry.layout import LINK_BYTES, TEMPLATES, Kind
 from regsweep.storage.ports import State
@@ -42,8 +42,8 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
         _unfinished(inventory, cutoffs)
     if options.versions:
         _versions(inventory, cutoff)
-    for table in ("subject_tags", "unneeded_links", "young_tags", "lost", "named"):
-        inventory.execute(f"DROP TABLE {table}")
+    done = ("subject_tags", "unneeded_links", "young_tags", "lost", "named")
+    inventory.execute("; ".join(f"DROP TABLE {table}" for table in done))
 
 
 def _tags(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -> None:
@@ -56,18 +56,19 @@ def _tags(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -
         """,
         cutoff,
     )
-    # What was chosen is not young, or was named whatever its age.
-    chosen = Reason.REMOVED if options.removal else Reason.RULE
-    _add(
-        inventory,
-        Kind.TAG,
-        f"""
-        SELECT repository, tag, digest, modified, version, '{chosen}' AS reason
-        FROM tags SEMI JOIN let_go USING (repository, tag)
-        """,  # noqa: S608 - names of this package alone
-        tag="tag",
-        digest="digest",
-    )
+    if options.removal or options.policy:
+        # What was chosen is not young, or was named whatever its age.
+        chosen = Reason.REMOVED if options.removal else Reason.RULE
+        _add(
+            inventory,
+            Kind.TAG,
+            f"""
+            SELECT repository, tag, digest, modified, version, '{chosen}' AS reason
+            FROM tags SEMI JOIN let_go USING (repository, tag)
+            """,  # noqa: S608 - names of this package alone
+            tag="tag",
+            digest="digest",
+        )
     _add(
         inventory,
         Kind.TAG,
@@ -198,8 +199,12 @@ def _blobs(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         f"""
         SELECT NULL::INTEGER AS repository, digest, bytes, modified, version,
             CASE WHEN link.digest IS NULL THEN '{Reason.ORPHANED}' ELSE '{Reason.UNLINKED}' END AS reason
-        FROM blobs ANTI JOIN marked USING (digest)
-        LEFT JOIN (SELECT target AS digest FROM layer_links UNION SELECT digest FROM revisions) link USING (digest)
+        FROM unmarked
+        LEFT JOIN (
+            SELECT target AS digest FROM layer_links SEMI JOIN unmarked ON unmarked.digest = target
+            UNION
+            SELECT digest FROM revisions SEMI JOIN unmarked USING (digest)
+        ) link USING (digest)
         WHERE modified <= $cutoff
         """,  # noqa: S608 - names of this package alone
         cutoff,
@@ -224,6 +229,8 @@ def _only_what_was_chosen(inventory: Inventory) -> None:
 
 
 def _directories(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -> None:
+    if not inventory.holds(TABLES[DIRECTORY]):
+        return
     inventory.execute(
         f"""
         INSERT INTO condemned
@@ -313,6 +320,8 @@ def _add(
     **fields: str,
 ) -> None:
     """Add what the query `found` gives; `fields` names the columns that make the key's fields."""
+    if not inventory.holds(TABLES[kind]):
+        return
     inventory.execute(
         f"""
         INSERT INTO condemned

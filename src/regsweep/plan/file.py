@@ -129,7 +129,27 @@ def check_place(path: Path) -> None:
         )
 
 
-def write(path: Path, inventory: Inventory, header: Header, picture: Picture | None = None) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a plan tells beside what goes."""
+
+    header: Header
+    repositories: list[Repository]
+    findings: list[Finding]
+    picture: Picture | None
+
+
+def describe(inventory: Inventory, header: Header, picture: Picture | None = None) -> Described:
+    """Ask an inventory, of which it is decided what goes, for what else its plan tells."""
+    return Described(
+        header=header,
+        repositories=list(summary.repositories(inventory)),
+        findings=list(summary.findings(inventory)),
+        picture=picture,
+    )
+
+
+def write(path: Path, inventory: Inventory, described: Described) -> None:
     """Write a plan; it stands at `path` whole or not at all.
 
     Raises:
@@ -138,7 +158,7 @@ def write(path: Path, inventory: Inventory, header: Header, picture: Picture | N
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
-            _write(file, inventory, header, picture)
+            _write(file, inventory, described)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -150,7 +170,7 @@ def write(path: Path, inventory: Inventory, header: Header, picture: Picture | N
         raise
 
 
-def _write(file: BinaryIO, inventory: Inventory, header: Header, picture: Picture | None) -> None:
+def _write(file: BinaryIO, inventory: Inventory, described: Described) -> None:
     checksum = hashlib.sha256()
 
     def put(content: bytes | memoryview) -> None:
@@ -158,16 +178,16 @@ def _write(file: BinaryIO, inventory: Inventory, header: Header, picture: Pictur
         file.write(content)
 
     encode = msgspec.json.Encoder().encode
-    put(encode(header) + b"\n")
-    for repository in summary.repositories(inventory):
+    put(encode(described.header) + b"\n")
+    for repository in described.repositories:
         put(encode(RepositoryLine(repository=repository)) + b"\n")
-    for finding in summary.findings(inventory):
+    for finding in described.findings:
         put(encode(FindingLine(finding=finding)) + b"\n")
-    if picture:
-        put(encode(PictureLine(picture=picture)) + b"\n")
+    if described.picture:
+        put(encode(PictureLine(picture=described.picture)) + b"\n")
     deletions = 0
     # What is not a blob keeps its order: a link is as large as another.
-    order = f"CASE WHEN kind = '{Kind.BLOB}' THEN -bytes END, " if header.options.get("largest_first") else ""
+    order = f"CASE WHEN kind = '{Kind.BLOB}' THEN -bytes END, " if described.header.options.get("largest_first") else ""
     for count, lines in inventory.lines(_DELETIONS.format(order=order, digest=text("digest"))):
         put(lines)
         deletions += count

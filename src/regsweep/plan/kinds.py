@@ -1,8 +1,10 @@
 """What can be condemned, why, and in which order it is deleted."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from regsweep.inventory import schema
 from regsweep.registry.layout import Kind
 
 
@@ -55,3 +57,17 @@ ORDER: Final = (VERSION, *LINKS, Kind.UPLOAD, PARTS, Kind.BLOB, DIRECTORY)
 """The one safe order of deletion: a link goes before what it leads to, so that a crash leaves orphans, never a link
 that dangles. Earlier versions go before all else: where a current version goes for good, S3 makes the one before it the
 current, and a link would come back."""
+
+TABLES: Final[Mapping[str, schema.Table]] = {
+    Kind.TAG: schema.TAGS,
+    Kind.TAG_ENTRY: schema.TAG_ENTRIES,
+    Kind.SIGNATURE: schema.SIGNATURES,
+    Kind.REVISION: schema.REVISIONS,
+    Kind.LAYER_LINK: schema.LAYER_LINKS,
+    Kind.UPLOAD: schema.UPLOADS,
+    Kind.BLOB: schema.BLOBS,
+    PARTS: schema.UNFINISHED,
+    VERSION: schema.VERSIONS,
+    DIRECTORY: schema.DIRECTORIES,
+}
+"""Where those of each kind stand in an inventory, those that are current versions excepted."""

@@ -16,10 +16,11 @@ _SUBJECT: Final = int(Role.SUBJECT)
 
 
 def mark(inventory: Inventory, options: Options, *, now: datetime) -> None:
-    """Fill the tables `reached`, `needed` and `marked`, from those of serving.py and choice.py.
+    """Fill the tables `reached`, `needed`, `marked` and `unmarked`, from those of serving.py and choice.py.
 
     Afterwards `reached` has each (repository, digest) that is kept of those that can be served as a manifest, `needed`
-    each (repository, digest) that the manifests reached there refer to, and `marked` each digest whose blob is kept.
+    each (repository, digest) that the manifests reached there refer to, `marked` each digest whose blob is kept, and
+    `unmarked` the blobs of all other digests.
 
     For `condemn` there are also those of reach.py, and `unneeded_links`, the layer links that go; it drops them.
     """
@@ -98,3 +99,4 @@ def _mark_blobs(inventory: Inventory, cutoff: datetime) -> None:
         """,
         {"cutoff": cutoff},
     )
+    inventory.execute("CREATE TABLE unmarked AS FROM blobs ANTI JOIN marked USING (digest)")

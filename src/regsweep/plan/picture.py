@@ -1,14 +1,15 @@
 """What a plan looks like to people: the bounded figures that the page draws. docs/report.md describes them."""
 
+from collections import Counter
 from datetime import date, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.written import text
 from regsweep.plan.kinds import PARTS, VERSION
-from regsweep.plan.summary import Amount, Totals
+from regsweep.plan.summary import Totals
 from regsweep.registry.layout import Kind
 from regsweep.registry.manifest import Role
 
@@ -99,19 +100,17 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     tagged: list[Tagged]
 
 
-def picture(inventory: Inventory, totals: Totals, *, now: datetime) -> Picture:
-    """Work out the figures of an inventory of which it is decided what goes."""
+def picture(inventory: Inventory, totals: Totals, *, judged: bool, now: datetime) -> Picture:
+    """Work out the figures of an inventory of which it is decided what goes; `judged` says whether by a policy."""
     _lead(inventory)
-    _weigh(inventory, now)
-    drawn = Picture(
-        where=_where(inventory, totals),
-        months=_months(inventory),
-        ages=_ages(inventory),
+    weighed = _weigh(inventory, now)
+    return Picture(
+        where=_where(weighed, totals),
+        months=_months(weighed),
+        ages=_ages(weighed),
         largest=_largest(inventory),
-        tagged=_tagged(inventory, totals),
+        tagged=_tagged(inventory, totals, judged=judged),
     )
-    inventory.execute("DROP TABLE weighed_blobs")
-    return drawn
 
 
 def _lead(inventory: Inventory) -> None:
@@ -149,16 +148,26 @@ def _lead(inventory: Inventory) -> None:
     inventory.execute("DROP TABLE led_from")
 
 
-def _weigh(inventory: Inventory, now: datetime) -> None:
-    """Fill `weighed_blobs`, few rows: how many blobs and bytes, by month, place, age and whether they go."""
-    inventory.execute(
+class _Weighed(NamedTuple):
+    """How many blobs, and their bytes, that are alike in all else."""
+
+    month: date
+    place: str
+    age: int
+    """Where in `AGES` they are, or behind all of them."""
+    goes: bool
+    blobs: int
+    bytes: int
+
+
+def _weigh(inventory: Inventory, now: datetime) -> list[_Weighed]:
+    rows = inventory.rows(
         f"""
-        CREATE TABLE weighed_blobs AS
         SELECT greatest(least(date_trunc('month', written), $last), $last - to_months($months))::DATE AS month,
             CASE WHEN owners > 1 THEN 'shared' WHEN owners = 0 THEN 'orphaned'
                 WHEN digest IN (SELECT digest FROM led) THEN 'tagged' ELSE 'untagged' END AS place,
             {" + ".join(f"(written <= $now - to_days({days}))::TINYINT" for days in AGES)} AS age,
-            goes, count(*) AS count, sum(bytes)::BIGINT AS bytes
+            goes, count(*), sum(bytes)::BIGINT
         FROM (SELECT *, coalesce(modified, 'epoch'::TIMESTAMP) AS written FROM shares)
         GROUP BY ALL
         """,  # noqa: S608 - words and numbers of this package alone
@@ -168,46 +177,39 @@ def _weigh(inventory: Inventory, now: datetime) -> None:
             "months": MONTHS - 1,
         },
     )
-    inventory.execute("DROP TABLE shares")
-    inventory.execute("DROP TABLE led")
+    weighed = msgspec.convert(list(rows), list[_Weighed])
+    inventory.execute("DROP TABLE shares; DROP TABLE led")
+    return weighed
 
 
-def _where(inventory: Inventory, totals: Totals) -> list[Place]:
-    found = {
-        str(name): (_int(size), _int(freed))
-        for name, size, freed in inventory.rows(
-            """
-            SELECT place, sum(bytes)::BIGINT, coalesce(sum(bytes) FILTER (goes), 0)::BIGINT
-            FROM weighed_blobs GROUP BY place
-            """
-        )
-    }
-    nothing = Amount(count=0, bytes=0)
+def _where(weighed: list[_Weighed], totals: Totals) -> list[Place]:
+    stored: Counter[str] = Counter()
+    freed: Counter[str] = Counter()
+    for one in weighed:
+        stored[one.place] += one.bytes
+        freed[one.place] += one.bytes * one.goes
     for name, kind in (("uploads", str(Kind.UPLOAD)), ("parts", PARTS), ("versions", VERSION)):
-        found[name] = (totals.before.get(kind, nothing).bytes, totals.condemned.get(kind, nothing).bytes)
-    sizes = [(name, *found.get(name, (0, 0))) for name in PLACES]
-    return [Place(name=name, bytes=size, freed=freed) for name, size, freed in sizes]
+        for bytes_of, amounts in ((stored, totals.before), (freed, totals.condemned)):
+            bytes_of[name] = amounts[kind].bytes if kind in amounts else 0
+    return [Place(name=name, bytes=stored[name], freed=freed[name]) for name in PLACES]
 
 
-def _months(inventory: Inventory) -> list[Month]:
-    rows = inventory.rows(
-        """
-        SELECT month, coalesce(sum(bytes) FILTER (NOT goes), 0)::BIGINT, coalesce(sum(bytes) FILTER (goes), 0)::BIGINT
-        FROM weighed_blobs GROUP BY month ORDER BY month
-        """
-    )
-    return [msgspec.convert(dict(zip(Month.__struct_fields__, row, strict=True)), Month) for row in rows]
+def _months(weighed: list[_Weighed]) -> list[Month]:
+    kept: Counter[date] = Counter()
+    condemned: Counter[date] = Counter()
+    for one in weighed:
+        (condemned if one.goes else kept)[one.month] += one.bytes
+    return [Month(month=at, kept=kept[at], condemned=condemned[at]) for at in sorted({*kept, *condemned})]
 
 
-def _ages(inventory: Inventory) -> list[Age]:
-    found = {
-        _int(age): (_int(count), _int(size))
-        for age, count, size in inventory.rows(
-            "SELECT age, sum(count)::BIGINT, sum(bytes)::BIGINT FROM weighed_blobs WHERE goes GROUP BY age"
-        )
-    }
-    ages = [(days, *found.get(at, (0, 0))) for at, days in enumerate((*AGES, None))]
-    return [Age(days=days, count=count, bytes=size) for days, count, size in ages]
+def _ages(weighed: list[_Weighed]) -> list[Age]:
+    counts: Counter[int] = Counter()
+    sizes: Counter[int] = Counter()
+    for one in weighed:
+        if one.goes:
+            counts[one.age] += one.blobs
+            sizes[one.age] += one.bytes
+    return [Age(days=days, count=counts[at], bytes=sizes[at]) for at, days in enumerate((*AGES, None))]
 
 
 def _largest(inventory: Inventory) -> list[Layer]:
@@ -227,8 +229,7 @@ def _largest(inventory: Inventory) -> list[Layer]:
     ]
 
 
-def _tagged(inventory: Inventory, totals: Totals) -> list[Tagged]:
-    judged = bool(inventory.row("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'verdict_reasons'")[0])
+def _tagged(inventory: Inventory, totals: Totals, *, judged: bool) -> list[Tagged]:
     why = "SELECT repository, tag, arg_min(why, place) AS why FROM verdict_reasons GROUP BY ALL"
     nothing = "SELECT NULL::INTEGER AS repository, NULL::VARCHAR AS tag, NULL::VARCHAR AS why WHERE false"
     rows = inventory.rows(

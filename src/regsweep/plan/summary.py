@@ -5,10 +5,11 @@ from typing import Final
 
 import msgspec
 
+from regsweep.inventory import schema
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.written import blob_key, text
-from regsweep.plan.kinds import DIRECTORY, PARTS, VERSION
-from regsweep.registry.layout import Kind
+from regsweep.plan.kinds import DIRECTORY, LINKS, TABLES, VERSION
+from regsweep.registry.layout import LINK_BYTES, Kind
 from regsweep.storage.ports import State
 
 LARGEST: Final = 10
@@ -98,18 +99,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """How many keys it stands for, where `key` is only the first."""
 
 
-_BEFORE: Final = {
-    Kind.TAG: "SELECT count(*), count(*) * 71 FROM tags",
-    Kind.TAG_ENTRY: "SELECT count(*), count(*) * 71 FROM tag_entries",
-    Kind.SIGNATURE: "SELECT count(*), count(*) * 71 FROM signatures",
-    Kind.REVISION: "SELECT count(*), count(*) * 71 FROM revisions",
-    Kind.LAYER_LINK: "SELECT count(*), count(*) * 71 FROM layer_links",
-    Kind.UPLOAD: "SELECT count(*), coalesce(sum(bytes), 0)::BIGINT FROM uploads",
-    Kind.BLOB: "SELECT count(*), coalesce(sum(bytes), 0)::BIGINT FROM blobs",
-    PARTS: "SELECT count(*), coalesce(sum(bytes), 0)::BIGINT FROM unfinished",
-    VERSION: f"SELECT count(*), coalesce(sum(bytes), 0)::BIGINT FROM versions WHERE state <> '{State.CURRENT}'",  # noqa: S608 - a name
-    DIRECTORY: "SELECT count(*), 0 FROM directories",
-}
+_BYTES: Final[dict[str, str]] = {DIRECTORY: "0"} | {str(kind): str(LINK_BYTES) for kind in LINKS}
+"""What one of a kind takes, where that is no column of its table."""
 
 
 def totals(inventory: Inventory) -> Totals:
@@ -123,20 +114,34 @@ def totals(inventory: Inventory) -> Totals:
         reasons.setdefault(str(kind), {})[str(reason)] = amount
         so_far = condemned.get(str(kind), Amount(count=0, bytes=0))
         condemned[str(kind)] = Amount(count=so_far.count + amount.count, bytes=so_far.bytes + amount.bytes)
-    before = {}
-    for kind, query in _BEFORE.items():
-        count, size = inventory.row(query)
-        before[str(kind)] = Amount(count=_int(count), bytes=_int(size))
-    all_of_them, gone = inventory.row("SELECT count(*), count(*) FILTER (gone) FROM repository_summary")
+    all_of_them, gone, reachable = inventory.row(
+        """
+        SELECT count(*), count(*) FILTER (gone), (SELECT count(*) FROM blobs) - (SELECT count(*) FROM unmarked)
+        FROM repository_summary
+        """
+    )
     return Totals(
         repositories=_int(all_of_them),
         repositories_gone=_int(gone),
-        before=before,
+        before=_before(inventory),
         condemned=condemned,
         reasons=reasons,
-        reachable_blobs=_int(inventory.row("SELECT count(*) FROM blobs SEMI JOIN marked USING (digest)")[0]),
+        reachable_blobs=_int(reachable),
         sizes=_sizes(inventory),
     )
+
+
+def _before(inventory: Inventory) -> dict[str, Amount]:
+    before = {str(kind): Amount(count=0, bytes=0) for kind in TABLES}
+    queries = [
+        f"SELECT '{kind}', count(*), coalesce(sum({_BYTES.get(kind, 'bytes')}), 0)::BIGINT FROM {table.name}"  # noqa: S608 - words of this package alone
+        + (f" WHERE state <> '{State.CURRENT}'" if kind == VERSION else "")
+        for kind, table in TABLES.items()
+        if inventory.holds(table)
+    ]
+    for kind, count, size in inventory.rows(" UNION ALL ".join(queries)) if queries else ():
+        before[str(kind)] = Amount(count=_int(count), bytes=_int(size))
+    return before
 
 
 def _sizes(inventory: Inventory) -> Sizes:
@@ -171,53 +176,20 @@ def summarise(inventory: Inventory) -> None:
         LEFT JOIN (SELECT DISTINCT digest FROM condemned WHERE kind = '{Kind.BLOB}') gone USING (digest)
         """  # noqa: S608 - a name of this package
     )
+    numbers = " UNION ALL ".join(_numbers(inventory))
     inventory.execute(
         f"""
         CREATE TABLE repository_summary AS
-        SELECT repositories.id, repositories.name, coalesce(tag.count, 0) AS tags,
-            coalesce(gone_tag.count, 0) AS tags_condemned, coalesce(revision.count, 0) AS revisions,
-            coalesce(gone_revision.count, 0) AS revisions_condemned, coalesce(pushed.bytes, 0) AS pushed_bytes,
-            coalesce(exclusive.bytes, 0) AS exclusive_bytes, coalesce(exclusive.freed, 0) AS freed_bytes,
-            frozen.repository IS NOT NULL AS frozen,
-            frozen.repository IS NULL AND coalesce(kept_links.links, 0) = 0
-                AND coalesce(rest.count, 0) = 0 AS gone,
-            coalesce(kept_links.links, 0) AS links, coalesce(kept_links.mark, '0') AS fingerprint
+        SELECT id, name, {_total("tags")} AS tags, {_total("tags_condemned")} AS tags_condemned,
+            {_total("revisions")} AS revisions, {_total("revisions_condemned")} AS revisions_condemned,
+            {_total("exclusive")} + {_total("shared")} AS pushed_bytes, {_total("exclusive")} AS exclusive_bytes,
+            {_total("freed")} AS freed_bytes, {_total("frozen")} > 0 AS frozen,
+            {_total("frozen")} + {_total("rest")} + coalesce(any_value(links), 0) = 0 AS gone,
+            coalesce(any_value(links), 0) AS links, coalesce(any_value(mark), '0') AS fingerprint
         FROM repositories
-        LEFT JOIN (SELECT repository, count(*) AS count FROM tags GROUP BY 1) tag ON tag.repository = id
-        LEFT JOIN (SELECT repository, count(*) AS count FROM revisions GROUP BY 1) revision ON revision.repository = id
-        LEFT JOIN (
-            SELECT repository, count(*) AS count FROM condemned WHERE kind = '{Kind.TAG}' GROUP BY 1
-        ) gone_tag ON gone_tag.repository = id
-        LEFT JOIN (
-            SELECT repository, count(*) AS count FROM condemned WHERE kind = '{Kind.REVISION}' GROUP BY 1
-        ) gone_revision ON gone_revision.repository = id
-        LEFT JOIN (
-            SELECT repository, sum(bytes)::BIGINT AS bytes FROM linked JOIN blobs USING (digest) GROUP BY 1
-        ) pushed ON pushed.repository = id
-        LEFT JOIN (
-            SELECT repository, sum(bytes)::BIGINT AS bytes, coalesce(sum(bytes) FILTER (goes), 0)::BIGINT AS freed
-            FROM shares WHERE owners = 1 GROUP BY 1
-        ) exclusive ON exclusive.repository = id
-        LEFT JOIN frozen ON frozen.repository = id
-        LEFT JOIN (
-            SELECT repository, count(*) AS count FROM (
-                SELECT repository FROM strays
-                UNION ALL
-                SELECT repository FROM (
-                    SELECT repository, upload, part FROM uploads
-                    WHERE (repository, upload) NOT IN (
-                        SELECT (repository, split_part(split_part(key, '/_uploads/', 2), '/', 1)) FROM condemned
-                        WHERE kind = '{Kind.UPLOAD}'
-                    )
-                )
-                UNION ALL
-                SELECT repository FROM directories ANTI JOIN condemned USING (key)
-                UNION ALL
-                SELECT repository FROM unfinished ANTI JOIN condemned USING (key, version)
-            ) GROUP BY 1
-        ) rest ON rest.repository = id
-        LEFT JOIN kept_links ON kept_links.repository = id
-        """  # noqa: S608 - names of this package alone
+        LEFT JOIN ({numbers}) numbers ON numbers.repository = id LEFT JOIN kept_links ON kept_links.repository = id
+        GROUP BY id, name
+        """  # noqa: S608 - words of this module alone
     )
     inventory.execute(
         """
@@ -227,6 +199,44 @@ def summarise(inventory: Inventory) -> None:
         FROM shares GROUP BY 1
         """
     )
+
+
+def _total(what: str) -> str:
+    return f"coalesce(sum(number) FILTER (what = '{what}'), 0)::BIGINT"
+
+
+def _numbers(inventory: Inventory) -> list[str]:
+    """Queries for what is counted of repositories, as repository, what, and number."""
+    numbers = [
+        "SELECT repository, 'tags' AS what, count(*) AS number FROM tags GROUP BY repository",
+        "SELECT repository, 'revisions', count(*) FROM revisions GROUP BY repository",
+        f"""
+        SELECT repository, CASE kind WHEN '{Kind.TAG}' THEN 'tags_condemned' ELSE 'revisions_condemned' END, count(*)
+        FROM condemned WHERE kind IN ('{Kind.TAG}', '{Kind.REVISION}') GROUP BY repository, kind
+        """,  # noqa: S608 - names of this package alone
+        "SELECT repository, 'exclusive', sum(bytes) FROM shares WHERE owners = 1 GROUP BY repository",
+        "SELECT repository, 'freed', sum(bytes) FROM shares WHERE owners = 1 AND goes GROUP BY repository",
+        """
+        SELECT linked.repository, 'shared', sum(bytes)
+        FROM linked JOIN (SELECT digest, bytes FROM shares WHERE owners > 1) USING (digest) GROUP BY linked.repository
+        """,
+        "SELECT repository, 'frozen', 1 FROM frozen",
+    ]
+    # Whatever else stands in a repository that is not condemned.
+    rest = {
+        schema.STRAYS: "FROM strays",
+        schema.UPLOADS: f"""
+            FROM uploads WHERE (repository, upload) NOT IN (
+                SELECT (repository, split_part(split_part(key, '/_uploads/', 2), '/', 1)) FROM condemned
+                WHERE kind = '{Kind.UPLOAD}'
+            )
+        """,  # noqa: S608 - a name of this package
+        schema.DIRECTORIES: "FROM directories ANTI JOIN condemned USING (key)",
+        schema.UNFINISHED: "FROM unfinished ANTI JOIN condemned USING (key, version)",
+    }
+    return numbers + [
+        f"SELECT repository, 'rest', 1 {query}" for table, query in rest.items() if inventory.holds(table)
+    ]
 
 
 def repositories(inventory: Inventory) -> Iterator[Repository]:
@@ -267,45 +277,56 @@ def going(inventory: Inventory, most: int) -> list[tuple[str, str]]:
     ]
 
 
-def findings(inventory: Inventory) -> Iterator[Finding]:
-    """What is damaged, frozen or strange."""
-    for row in inventory.rows(
-        f"""
-        SELECT 'damaged-link' AS code, name, key, problem, 1 AS count
+_FINDINGS_OF_ALL: Final = (
+    f"""
+    SELECT 'damaged-manifest' AS code, name, {blob_key("digest")} AS key, problem AS message, 1 AS count
+    FROM damaged_manifests JOIN manifests USING (digest)
+    JOIN repositories ON repositories.id = damaged_manifests.repository
+    """,  # noqa: S608 - words of this package alone
+    f"""
+    SELECT 'missing-manifest', name, min({blob_key("digest")}),
+        'a revision is linked whose manifest is not in the storage', count(*)
+    FROM revisions ANTI JOIN manifests USING (digest)
+    JOIN repositories ON repositories.id = revisions.repository GROUP BY name
+    """,  # noqa: S608 - as above
+    """
+    SELECT code, name, CASE WHEN tag IS NULL THEN NULL ELSE name || ':' || tag END, message, 1
+    FROM notes JOIN repositories ON repositories.id = notes.repository
+    """,
+)
+_FINDINGS: Final = {
+    schema.DAMAGE: """
+        SELECT 'damaged-link', name, key, problem, 1
         FROM damage LEFT JOIN repositories ON repositories.id = damage.repository
-        UNION ALL
-        SELECT 'damaged-manifest', name, {blob_key("digest")}, problem, 1
-        FROM damaged_manifests JOIN manifests USING (digest)
-        JOIN repositories ON repositories.id = damaged_manifests.repository
-        UNION ALL
-        SELECT 'missing-manifest', name, min({blob_key("digest")}),
-            'a revision is linked whose manifest is not in the storage', count(*)
-        FROM revisions ANTI JOIN manifests USING (digest)
-        JOIN repositories ON repositories.id = revisions.repository GROUP BY name
-        UNION ALL
+    """,
+    schema.STRAYS: """
         SELECT 'stray', name, min(key), 'not a key that a registry writes; left alone', count(*)
         FROM strays LEFT JOIN repositories ON repositories.id = strays.repository GROUP BY name
-        UNION ALL
+    """,
+    schema.UNFINISHED: """
         SELECT 'unfinished-uploads', NULL, min(key),
             'an upload in parts that was never ended'
             || coalesce(', the oldest of ' || strftime(min(started) FILTER (started < current_date), '%Y-%m-%d'), '')
-            || '; the parts take ' || format('{{:,}}', sum(bytes)::BIGINT) || ' bytes that no listing shows; '
+            || '; the parts take ' || format('{:,}', sum(bytes)::BIGINT) || ' bytes that no listing shows; '
             || '--uploads aborts those that are old enough', count(*)
         FROM unfinished HAVING count(*) > 0
-        UNION ALL
+    """,
+    schema.VERSIONS: f"""
         SELECT 'noncurrent-versions', NULL, min(key),
             'what the storage keeps of what was overwritten or deleted takes '
             || format('{{:,}}', sum(bytes)::BIGINT) || ' bytes; --versions deletes it where the key goes or went',
             count(*)
         FROM versions WHERE state <> '{State.CURRENT}' HAVING count(*) > 0
-        UNION ALL
-        SELECT code, NULL, NULL, text, 1 FROM remarks
-        UNION ALL
-        SELECT code, name, CASE WHEN tag IS NULL THEN NULL ELSE name || ':' || tag END, message, 1
-        FROM notes JOIN repositories ON repositories.id = notes.repository
-        ORDER BY ALL
-        """  # noqa: S608 - names of this package alone
-    ):
+    """,  # noqa: S608 - a name of this package
+    schema.REMARKS: "SELECT code, NULL, NULL, text, 1 FROM remarks",
+}
+"""By the table that they are found in."""
+
+
+def findings(inventory: Inventory) -> Iterator[Finding]:
+    """What is damaged, frozen or strange."""
+    queries = [query for table, query in _FINDINGS.items() if inventory.holds(table)]
+    for row in inventory.rows(" UNION ALL ".join([*_FINDINGS_OF_ALL, *queries]) + " ORDER BY ALL"):
         code, repository, key, message, count = row
         yield Finding(
             code=str(code),

@@ -27,15 +27,13 @@ def choose_nothing(inventory: Inventory) -> None:
     - `history`: earlier digests of tags, which are kept as if they were tagged.
     - `notes`: what people should know of the choice; findings, in the end.
     """
-    for name, columns in _TABLES.items():
-        inventory.execute(f"CREATE TABLE {name} ({columns})")
-    inventory.execute("CREATE TABLE notes (code VARCHAR, repository INTEGER, tag VARCHAR, message VARCHAR)")
+    tables = {**_TABLES, "notes": "code VARCHAR, repository INTEGER, tag VARCHAR, message VARCHAR"}
+    inventory.execute("; ".join(f"CREATE TABLE {name} ({columns})" for name, columns in tables.items()))
 
 
 def drop_choice(inventory: Inventory) -> None:
     """Drop those tables, but for the notes."""
-    for name in _TABLES:
-        inventory.execute(f"DROP TABLE {name}")
+    inventory.execute("; ".join(f"DROP TABLE {name}" for name in _TABLES))
 
 
 def let_untagged_go(inventory: Inventory) -> None:
