@@ -1,18 +1,21 @@
-"""A client of boto3's for one store: configured as the registry's config.yml says, with hooks of our own."""
+"""A client of the SDK's for one store: configured as the registry's config.yml says, with hooks of our own.
+
+Of boto3 the lower half alone, botocore, which signs, retries and configures: importing the upper, whose transfers and
+resources are of no use here, takes as long as asking a near store for a hundred objects.
+"""
 
 import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import md5
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from urllib.parse import urlsplit
 
-import boto3
-import botocore.session
 import urllib3
 from botocore import handlers
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
+from botocore.session import Session
 
 from regsweep.errors import UsageError
 from regsweep_backends import _s3_listing
@@ -37,22 +40,20 @@ _WITHOUT: Final = frozenset({"DeleteObject", "AbortMultipartUpload"})
 _CUT_OFF: Final = b"<Error><Code>CutOff</Code><Message>the answer breaks off</Message></Error>"
 
 
-def make_session(parameters: Parameters) -> boto3.Session:
+def make_session(parameters: Parameters) -> Session:
     """Make a session of the credentials and the region that the parameters have, or else the environment."""
-    session = botocore.session.get_session()
+    session = Session()
     session.register_component("data_loader", models(session.get_config_variable("data_path")))
-    return boto3.Session(
-        botocore_session=session,
-        aws_access_key_id=parameters.text("accesskey") or None,
-        aws_secret_access_key=parameters.text("secretkey") or None,
-        aws_session_token=parameters.text("sessiontoken") or None,
-        region_name=parameters.text("region") or None,
-    )
+    key, secret, token = (parameters.text(name) for name in ("accesskey", "secretkey", "sessiontoken"))
+    if key and secret:
+        # One alone counts for nothing, as in distribution (its registry/storage/driver/s3-aws/s3.go, `New`).
+        session.set_credentials(key, secret, token or None)
+    if region := parameters.text("region"):
+        session.set_config_variable("region", region)
+    return session
 
 
-def make_client(
-    session: boto3.Session, parameters: Parameters, endpoint: str | None, *, concurrency: int
-) -> "S3Client":
+def make_client(session: Session, parameters: Parameters, endpoint: str | None, *, concurrency: int) -> "S3Client":
     """Make a client for `endpoint`, or AWS's own.
 
     Raises:
@@ -90,11 +91,14 @@ def make_client(
         user_agent_extra="regsweep",
     )
     try:
-        client = session.client(
-            "s3",
-            endpoint_url=endpoint,
-            verify=False if parameters.flag("skipverify") else None,
-            config=config,
+        client = cast(
+            "S3Client",
+            session.create_client(
+                "s3",
+                endpoint_url=endpoint,
+                verify=False if parameters.flag("skipverify") else None,
+                config=config,
+            ),
         )
     except BotoCoreError:
         raise

@@ -71,7 +71,7 @@ def connect(parameters: Mapping[str, object], access: Access) -> ObjectStore:
 
 
 class S3Bucket:
-    """A `Bucket` by boto3."""
+    """A `Bucket` by boto3's botocore."""
 
     batch = deletions_in_request = _BATCH
 

@@ -213,7 +213,7 @@ def expired(monkeypatch: pytest.MonkeyPatch, refresh: Callable[[], dict[str, str
 
     def session(*given: object) -> object:
         found = made(*given)  # type: ignore[arg-type]  # passed on
-        monkeypatch.setattr(found._session, "_credentials", credentials)  # noqa: SLF001 - as a role's would stand there
+        monkeypatch.setattr(found, "_credentials", credentials)  # as a role's would stand there
         return found
 
     monkeypatch.setattr("regsweep_backends.s3.make_session", session)

@@ -1,5 +1,6 @@
 """Spread the listing and reading of a store over the machine's cores."""
 
+import ctypes
 import gc
 import multiprocessing
 import os
@@ -147,8 +148,6 @@ def _begin(copy: bytes, processes: int, parent: int) -> None:
 
 def _die_with(parent: int) -> None:
     """Let the kernel end this process when its parent is killed, for it would wait for tasks for ever."""
-    import ctypes  # noqa: PLC0415 - of no use to the parent
-
     if sys.platform == "linux":
         prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
