@@ -61,4 +61,6 @@ def azure_maker(server: Server) -> ObjectMaker:
         lambda: ObjectStore(AzureBucket(server.parameters(raw.name, f"/{root}")), f"{root}{BASE}/"),
         enforces_versions=True,
         tells_absent=True,
+        # A part of Azurite's listings holds 5,000, which it takes minutes to write; tests/unit/test_azure.py has parts.
+        many=200,
     )

@@ -9,7 +9,7 @@ import pytest
 from tests.conformance.azure import azure_maker
 from tests.conformance.gcs import gcs_maker
 from tests.conformance.makers import FilesystemMaker, Maker
-from tests.conformance.objects import s3_maker
+from tests.conformance.objects import moto_maker, s3_maker
 from tests.servers import azurite as azure
 from tests.servers import gcs, s3
 from tests.trees import Tree
@@ -18,7 +18,7 @@ MAKERS: Final[Mapping[str, Callable[[pytest.FixtureRequest], Maker]]] = {
     "azurite": lambda request: azure_maker(request.getfixturevalue("azurite")),
     "filesystem": lambda request: FilesystemMaker(request.getfixturevalue("tmp_path") / "store"),
     "gcs": lambda request: gcs_maker(request.getfixturevalue("fake_gcs"), request.getfixturevalue("monkeypatch")),
-    "moto": lambda request: s3_maker(request.getfixturevalue("moto")),
+    "moto": lambda request: moto_maker(request.getfixturevalue("moto")),
     "seaweedfs": lambda request: s3_maker(request.getfixturevalue("seaweedfs")),
 }
 

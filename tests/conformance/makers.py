@@ -19,6 +19,8 @@ class Maker(Protocol):
     """Whether what is not what was listed any more is left alone by the storage."""
     tells_absent: bool
     """Whether deleting what is gone already is told from deleting what is there."""
+    many: int
+    """How many names to put into one directory: more than one part of a listing holds, if that takes no minutes."""
 
     def fill(self, tree: Tree) -> None:
         """Make the storage hold what `tree` holds; called once, before anything else."""
@@ -59,6 +61,7 @@ class FilesystemMaker:
     has_directories = True
     enforces_versions = True
     tells_absent = True
+    many = 3_000
 
     def __init__(self, folder: Path) -> None:
         self._root = folder

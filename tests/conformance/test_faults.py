@@ -29,7 +29,7 @@ from tests.conformance.azure import AzureRaw, azure_maker
 from tests.conformance.content import digest
 from tests.conformance.gcs import gcs_maker
 from tests.conformance.listing import files
-from tests.conformance.objects import ObjectMaker, S3Raw, s3_maker
+from tests.conformance.objects import ObjectMaker, moto_maker, s3_maker
 from tests.conformance.test_deleting import as_listed, results
 from tests.conformance.test_plans import ALL_OLD, decision
 from tests.servers import azurite as azure_server
@@ -68,7 +68,7 @@ def opened(name: str, address: str, request: pytest.FixtureRequest) -> ObjectMak
         return azure_maker(azure_server.Server(address))
     if name == "gcs":
         return gcs_maker(gcs_server.Server(address), request.getfixturevalue("monkeypatch"))
-    return s3_maker(s3_server.Server(address))
+    return (moto_maker if name == "moto" else s3_maker)(s3_server.Server(address))
 
 
 @pytest.fixture(params=["azurite", "gcs", "moto"])
@@ -179,7 +179,8 @@ def test_a_plan_is_the_same_though_each_request_fails_at_first(name: str, behind
 def test_whichever_request_of_a_plan_fails_for_good_there_is_no_plan(name: str, behind: Behind, tmp_path: Path) -> None:
     behind.maker.fill(small(tmp_path))
     store = behind.maker.open()
-    for request in requests_of(behind, lambda: decision(store, RULES)):
+    # Each request fails in two of the six ways, and in each way a third of them.
+    for request in requests_of(behind, lambda: decision(store, RULES))[LASTING.index(name) % 3 :: 3]:
         behind.proxy.mend()
         behind.proxy.fail(behind.fault(name), the_same(request))
         error = failure(lambda: decision(store, RULES))
@@ -263,8 +264,8 @@ def test_credentials_that_are_not_taken_any_more_are_an_error_with_the_way_out(
 
 @pytest.fixture
 def _bucket_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    for raw in (S3Raw, AzureRaw):
-        monkeypatch.setattr(raw, "name", f"doomed-{uuid4().hex}")
+    # In moto each has.
+    monkeypatch.setattr(AzureRaw, "name", f"doomed-{uuid4().hex}")
 
 
 def vanish(behind: Behind) -> str:

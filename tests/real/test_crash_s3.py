@@ -139,10 +139,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 @pytest.mark.parametrize(
     ("moment", "first", "step", "batches"),
     [
-        # Of each request, be it a batch or one of every fourth key, one moment or the other.
+        # Of each request, be it a batch or one of every fourth key, one moment or the other; of each second note.
         ("before a request", 1, 2, True),
         ("after a request", 2, 2, True),
-        ("within a note", 1, 1, True),
+        ("within a note", 1, 2, True),
         ("after a request", 1, 4, False),
     ],
 )
