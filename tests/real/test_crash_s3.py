@@ -4,10 +4,13 @@ import itertools
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 
 from fixtures.images import artifact, image, index
 from regsweep.plan import file
@@ -72,7 +75,8 @@ class Scene:
 
     cwd: Path
     client: "S3Client"
-    pristine: dict[str, bytes]
+    pristine: dict[str, tuple[bytes, datetime]]
+    """What each key held at first, and since when."""
     config: Path
     plan: Path
     doomed: list[tuple[str, str]]
@@ -83,14 +87,15 @@ class Scene:
         return {one["Key"].removeprefix(f"{BASE}/") for page in pages for one in page.get("Contents", [])}
 
     def renew(self) -> None:
-        """Put back what went, forget what was done, and plan again: what was put back is of another time."""
+        """Put back what went, as it was, and forget what was done."""
         standing = self.keys()
         for key in standing - set(self.pristine):
             self.client.delete_object(Bucket=BUCKET, Key=f"{BASE}/{key}")
         for key in set(self.pristine) - standing:
-            self.client.put_object(Bucket=BUCKET, Key=f"{BASE}/{key}", Body=self.pristine[key])
+            content, since = self.pristine[key]
+            # Straight into moto, for no request can say since when.
+            s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(BUCKET, f"{BASE}/{key}", content).last_modified = since
         self.plan.with_name(f"{self.plan.name}.journal").unlink(missing_ok=True)
-        make_plan(self.cwd, self.config, self.plan)
 
     def crash(self, moment: str, number: int, *, batches: bool) -> int:
         way = "batches" if batches else "one by one"
@@ -125,9 +130,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with s3.moto() as server:
         client = server.client()
         client.create_bucket(Bucket=BUCKET)
-        pristine = {key: (tree.base / key).read_bytes() for key in sorted(tree.keys())}
-        for key, content in pristine.items():
+        pristine = {}
+        for key in sorted(tree.keys()):
+            content = (tree.base / key).read_bytes()
             client.put_object(Bucket=BUCKET, Key=f"{BASE}/{key}", Body=content)
+            since = client.head_object(Bucket=BUCKET, Key=f"{BASE}/{key}")["LastModified"]
+            pristine[key] = (content, since.replace(tzinfo=None))
         config, plan = cwd / "config.yml", cwd / "the.plan"
         storage = "".join(f"    {name}: '{value}'\n" for name, value in server.parameters(BUCKET).items())
         config.write_text(f"version: 0.1\nstorage:\n  s3:\n{storage}", encoding="utf-8")

@@ -105,7 +105,8 @@ def stub(answer: Callable[[Request], Answer], certificate: tuple[Path, Path] | N
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-
+        # Else the client's side waits 40 ms to acknowledge an answer's head, and the body for that.
+        disable_nagle_algorithm = True
         timeout = 5
 
         def answer(self) -> None:

@@ -1,6 +1,7 @@
 """Condemn: name every key that goes, with its reason, from what `mark` worked out."""
 
 import string
+from collections.abc import Mapping
 from datetime import datetime
 
 from regsweep.inventory.database import Inventory
@@ -28,12 +29,28 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
         )
         """
     )
-    _tags(inventory, options, cutoff)
-    _tag_entries(inventory, options, cutoff)
-    _revisions(inventory, cutoff)
-    _layer_links(inventory)
-    _uploads(inventory, cutoffs)
-    _blobs(inventory, cutoff)
+    inventory.execute(
+        """
+        CREATE TABLE young_tags AS
+        SELECT repository, tag FROM tags WHERE modified > $cutoff
+        UNION
+        SELECT repository, tag FROM tag_entries WHERE modified > $cutoff
+        """,
+        cutoff,
+    )
+    _add(inventory, {Kind.TAG: _tags(options)}, cutoffs)
+    _add(
+        inventory,
+        {
+            Kind.TAG_ENTRY: _tag_entries(options),
+            Kind.SIGNATURE: _signatures(),
+            Kind.REVISION: _revisions(),
+            Kind.LAYER_LINK: _layer_links(),
+            Kind.UPLOAD: _uploads(),
+            Kind.BLOB: _blobs(),
+        },
+        cutoffs,
+    )
     if not options.collect:
         _only_what_was_chosen(inventory)
     fingerprint(inventory, into="kept_links")
@@ -46,33 +63,15 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
     inventory.execute("; ".join(f"DROP TABLE {table}" for table in done))
 
 
-def _tags(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -> None:
-    inventory.execute(
-        """
-        CREATE TABLE young_tags AS
-        SELECT repository, tag FROM tags WHERE modified > $cutoff
-        UNION
-        SELECT repository, tag FROM tag_entries WHERE modified > $cutoff
-        """,
-        cutoff,
-    )
-    if options.removal or options.policy:
-        # What was chosen is not young, or was named whatever its age.
-        chosen = Reason.REMOVED if options.removal else Reason.RULE
-        _add(
-            inventory,
-            Kind.TAG,
-            f"""
-            SELECT repository, tag, digest, modified, version, '{chosen}' AS reason
-            FROM tags SEMI JOIN let_go USING (repository, tag)
-            """,  # noqa: S608 - names of this package alone
-            tag="tag",
-            digest="digest",
-        )
-    _add(
-        inventory,
+def _tags(options: Options) -> str:
+    # What was chosen is not young, or was named whatever its age.
+    chosen = Reason.REMOVED if options.removal else Reason.RULE
+    return _select(
         Kind.TAG,
         f"""
+        SELECT repository, tag, digest, modified, version, '{chosen}' AS reason
+        FROM tags SEMI JOIN let_go USING (repository, tag)
+        UNION ALL
         SELECT * FROM (
             SELECT repository, tag, digest, modified, version,
                 CASE WHEN (repository, digest) IN (SELECT (repository, digest) FROM revisions)
@@ -91,14 +90,13 @@ def _tags(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -
     )
 
 
-def _tag_entries(inventory: Inventory, options: Options, cutoff: dict[str, datetime]) -> None:
+def _tag_entries(options: Options) -> str:
     named = (
         "OR (entry.repository, entry.tag) IN (FROM let_go) OR entry.repository IN (FROM gone)"
         if options.removal
         else ""
     )
-    _add(
-        inventory,
+    return _select(
         Kind.TAG_ENTRY,
         f"""
         SELECT entry.repository, entry.tag, entry.digest, entry.modified, entry.version,
@@ -117,15 +115,13 @@ def _tag_entries(inventory: Inventory, options: Options, cutoff: dict[str, datet
         ANTI JOIN frozen ON frozen.repository = entry.repository
         WHERE (kept.tag IS NULL OR reached.digest IS NULL) AND (entry.modified <= $cutoff {named})
         """,  # noqa: S608 - names of this package alone
-        cutoff,
         tag="tag",
         digest="digest",
     )
 
 
-def _revisions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
-    _add(
-        inventory,
+def _signatures() -> str:
+    return _select(
         Kind.SIGNATURE,
         f"""
         SELECT repository, revision, digest, modified, version, '{Reason.UNTAGGED}' AS reason FROM signatures
@@ -134,12 +130,13 @@ def _revisions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         WHERE modified <= $cutoff OR (signatures.repository, revision) IN (FROM named)
             OR signatures.repository IN (FROM gone)
         """,  # noqa: S608 - names of this package alone
-        cutoff,
         revision="revision",
         digest="digest",
     )
-    _add(
-        inventory,
+
+
+def _revisions() -> str:
+    return _select(
         Kind.REVISION,
         f"""
         SELECT revision.repository, revision.digest, revision.modified, revision.version,
@@ -157,23 +154,20 @@ def _revisions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         ) young USING (repository, digest)
         WHERE revision.modified <= $cutoff OR named.digest IS NOT NULL
         """,  # noqa: S608 - names of this package alone
-        cutoff,
         digest="digest",
     )
 
 
-def _layer_links(inventory: Inventory) -> None:
-    _add(
-        inventory,
+def _layer_links() -> str:
+    return _select(
         Kind.LAYER_LINK,
         f"SELECT repository, digest, modified, version, '{Reason.NO_IMAGE}' AS reason FROM unneeded_links",  # noqa: S608 - names of this package alone
         digest="digest",
     )
 
 
-def _uploads(inventory: Inventory, cutoffs: dict[str, datetime]) -> None:
-    _add(
-        inventory,
+def _uploads() -> str:
+    return _select(
         Kind.UPLOAD,
         f"""
         SELECT repository, upload, part, bytes, modified, version, '{Reason.ABANDONED}' AS reason FROM uploads
@@ -185,16 +179,14 @@ def _uploads(inventory: Inventory, cutoffs: dict[str, datetime]) -> None:
         ) USING (repository, upload)
         ANTI JOIN frozen USING (repository)
         """,  # noqa: S608 - names of this package alone
-        cutoffs,
         size="bytes",
         upload="upload",
         part="part",
     )
 
 
-def _blobs(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
-    _add(
-        inventory,
+def _blobs() -> str:
+    return _select(
         Kind.BLOB,
         f"""
         SELECT NULL::INTEGER AS repository, digest, bytes, modified, version,
@@ -207,7 +199,6 @@ def _blobs(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
         ) link USING (digest)
         WHERE modified <= $cutoff
         """,  # noqa: S608 - names of this package alone
-        cutoff,
         size="bytes",
         sharded="digest",
     )
@@ -310,28 +301,23 @@ def _versions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
     inventory.execute("DROP TABLE missed")
 
 
-def _add(
-    inventory: Inventory,
-    kind: Kind,
-    found: str,
-    parameters: dict[str, datetime] | None = None,
-    *,
-    size: str = str(LINK_BYTES),
-    **fields: str,
-) -> None:
-    """Add what the query `found` gives; `fields` names the columns that make the key's fields."""
-    if not inventory.holds(TABLES[kind]):
-        return
-    inventory.execute(
-        f"""
-        INSERT INTO condemned
+def _add(inventory: Inventory, found: Mapping[Kind, str], cutoffs: Mapping[str, datetime]) -> None:
+    """Add what queries give, one for each kind, all in one statement: so they run at the same time."""
+    queries = [query for kind, query in found.items() if inventory.holds(TABLES[kind])]
+    if queries:
+        together = " UNION ALL ".join(queries)
+        used = {name: moment for name, moment in cutoffs.items() if f"${name}" in together}
+        inventory.execute(f"INSERT INTO condemned {together}", used)
+
+
+def _select(kind: Kind, found: str, *, size: str = str(LINK_BYTES), **fields: str) -> str:
+    """The rows of what the query `found` gives; `fields` names the columns that make the key's fields."""
+    return f"""
         SELECT {ORDER.index(kind)}, '{kind}', repository, {fields.get("tag", "''")},
             {fields.get("digest") or fields.get("sharded") or "NULL"}, {_key(kind, fields)}, {size},
             modified, version, reason
         FROM ({found}) found LEFT JOIN repositories ON repositories.id = found.repository
-        """,  # noqa: S608 - names of this package alone
-        dict(parameters or {}),
-    )
+        """  # noqa: S608 - names of this package alone
 
 
 def _key(kind: Kind, fields: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -188,9 +189,16 @@ def _write(file: BinaryIO, inventory: Inventory, described: Described) -> None:
     deletions = 0
     # What is not a blob keeps its order: a link is as large as another.
     order = f"CASE WHEN kind = '{Kind.BLOB}' THEN -bytes END, " if described.header.options.get("largest_first") else ""
-    for count, lines in inventory.lines(_DELETIONS.format(order=order, digest=text("digest"))):
-        put(lines)
-        deletions += count
+    with ThreadPoolExecutor(1) as writer:
+        writing: Future[None] | None = None
+        # While some are written the next are made.
+        for count, lines in inventory.lines(_DELETIONS.format(order=order, digest=text("digest"))):
+            if writing:
+                writing.result()
+            writing = writer.submit(put, lines)
+            deletions += count
+        if writing:
+            writing.result()
     file.write(encode(End(deletions=deletions, sha256=checksum.hexdigest())) + b"\n")
 
 
