@@ -76,16 +76,18 @@ main()
 WRITING: Final = (
     _HELD
     + """
-from regsweep.plan import summary
-findings = summary.findings
-def held(inventory):
-    hold()
-    return findings(inventory)
-summary.findings = held
+from regsweep.inventory.database import Inventory
+lines = Inventory.lines
+def held(inventory, query):
+    for part in lines(inventory, query):
+        yield part
+        if '"record":"delete"' in query:
+            hold()
+Inventory.lines = held
 main()
 """
 )
-"""Is held when a part of the plan is written."""
+"""Is held when the first lines of what goes are written, or about to be."""
 
 
 class Held:

@@ -193,7 +193,7 @@ def test_s3aws_is_s3(calls: list[Call]) -> None:
 @pytest.mark.parametrize(
     ("driver", "module", "extra"),
     [
-        ("s3", "boto3", "s3"),
+        ("s3", "botocore", "s3"),
         ("s3", "botocore.config", "s3"),
         ("gcs", "google", "gcs"),
         ("gcs", "google.cloud.storage", "gcs"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -338,6 +339,32 @@ def test_a_plan_that_cannot_be_finished_leaves_the_old_one_and_nothing_else(
         with pytest.raises(RegsweepError, match="No space left") as caught:
             found.write(path)
     assert str(path) in caught.value.message
+    assert path.read_bytes() == content
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["a.plan"]
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_disk_that_is_full_at_whichever_lines_leaves_the_old_plan_and_nothing_else(
+    tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    path = put(tmp_path, content)
+    numbers = iter((1, 2, 3))
+
+    class Checksum:
+        """What meets each part of a plan before the disk does."""
+
+        def update(self, part: bytes | memoryview) -> None:
+            if bytes(part) == b"some lines\n" and next(numbers) == at:
+                raise OSError(28, "No space left on device")
+
+        def hexdigest(self) -> str:
+            return ""
+
+    with decided(Tree(tmp_path / "tree")) as found:
+        monkeypatch.setattr(Inventory, "lines", lambda *_: iter([(1, memoryview(b"some lines\n"))] * 3))
+        monkeypatch.setattr("regsweep.plan.file.hashlib", SimpleNamespace(sha256=Checksum))
+        with pytest.raises(RegsweepError, match="No space left"):
+            found.write(path)
     assert path.read_bytes() == content
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file()] == ["a.plan"]
 

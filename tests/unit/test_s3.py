@@ -276,6 +276,9 @@ def test_the_environment_gives_what_the_parameters_do_not(line: Line, monkeypatc
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
     assert asked(line, accesskey="", secretkey="") == "https://my-bucket.s3.ap-south-1.amazonaws.com/"
     assert b"AKIDFROMTHERE" in bytes(str(line.sent[-1].headers["Authorization"]), "ascii")
+    for part in ("accesskey", "secretkey"):
+        asked(line, **{part: ""})
+        assert b"AKIDFROMTHERE" in bytes(str(line.sent[-1].headers["Authorization"]), "ascii")
     assert asked(line, region="eu-west-1") == "https://my-bucket.s3.eu-west-1.amazonaws.com/"
     assert "AKIDFROMTHERE" not in str(line.sent[-1].headers["Authorization"])
 

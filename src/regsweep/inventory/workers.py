@@ -148,6 +148,7 @@ def _begin(copy: bytes, processes: int, parent: int) -> None:
 
 def _die_with(parent: int) -> None:
     """Let the kernel end this process when its parent is killed, for it would wait for tasks for ever."""
+    # ctypes is imported once, before the fork, for DuckDB needs it in the parent too.
     if sys.platform == "linux":
         prctl: Callable[..., int] = ctypes.CDLL(None, use_errno=True).prctl
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

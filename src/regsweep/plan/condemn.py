@@ -16,8 +16,8 @@ from regsweep.storage.ports import State
 def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
     """Fill the tables `condemned` and `kept_links`.
 
-    `condemned` has step (the place in `ORDER`), kind, repository, tag, digest, key, bytes, modified and reason;
-    `kept_links` the number and the fingerprint of the links that each repository keeps.
+    `condemned` has step (the place in `ORDER`), kind, repository, tag, digest, key, bytes, modified, version and
+    reason; `kept_links` the number and the fingerprint of the links that each repository keeps.
     """
     cutoffs = options.cutoffs(now)
     cutoff = {"cutoff": cutoffs["cutoff"]}
@@ -39,6 +39,8 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
         cutoff,
     )
     _add(inventory, {Kind.TAG: _tags(options)}, cutoffs)
+    # On its own, and before the rest: what becomes of a tag's history depends on it.
+    inventory.execute("CREATE TABLE tags_that_go AS SELECT repository, tag FROM condemned")
     _add(
         inventory,
         {
@@ -59,7 +61,7 @@ def condemn(inventory: Inventory, options: Options, *, now: datetime) -> None:
         _unfinished(inventory, cutoffs)
     if options.versions:
         _versions(inventory, cutoff)
-    done = ("subject_tags", "unneeded_links", "young_tags", "lost", "named")
+    done = ("subject_tags", "unneeded_links", "young_tags", "tags_that_go", "lost", "named")
     inventory.execute("; ".join(f"DROP TABLE {table}" for table in done))
 
 
@@ -106,8 +108,7 @@ def _tag_entries(options: Options) -> str:
                 ELSE '{Reason.UNTAGGED}' END AS reason
         FROM tag_entries entry
         LEFT JOIN (
-            SELECT repository, tag FROM tags
-            ANTI JOIN (FROM condemned WHERE kind = '{Kind.TAG}') USING (repository, tag)
+            SELECT repository, tag FROM tags ANTI JOIN tags_that_go USING (repository, tag)
         ) kept ON kept.repository = entry.repository AND kept.tag = entry.tag
         LEFT JOIN revisions revision ON revision.repository = entry.repository AND revision.digest = entry.digest
         LEFT JOIN servable ON servable.repository = entry.repository AND servable.digest = entry.digest

@@ -70,4 +70,4 @@ TABLES: Final[Mapping[str, schema.Table]] = {
     VERSION: schema.VERSIONS,
     DIRECTORY: schema.DIRECTORIES,
 }
-"""Where those of each kind stand in an inventory, those that are current versions excepted."""
+"""Where those of each kind stand in an inventory; beside versions that are not current, current ones may."""

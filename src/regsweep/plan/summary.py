@@ -234,9 +234,8 @@ def _numbers(inventory: Inventory) -> list[str]:
         schema.DIRECTORIES: "FROM directories ANTI JOIN condemned USING (key)",
         schema.UNFINISHED: "FROM unfinished ANTI JOIN condemned USING (key, version)",
     }
-    return numbers + [
-        f"SELECT repository, 'rest', 1 {query}" for table, query in rest.items() if inventory.holds(table)
-    ]
+    there = [query for table, query in rest.items() if inventory.holds(table)]
+    return numbers + [f"SELECT DISTINCT repository, 'rest', 1 {query}" for query in there]
 
 
 def repositories(inventory: Inventory) -> Iterator[Repository]:

@@ -15,7 +15,7 @@ _SCHEMES: Final = {"s3": ("s3", "bucket"), "gs": ("gcs", "bucket"), "az": ("azur
 _SECRETS: Final = frozenset({"accesskey", "secretkey", "sessiontoken", "accountkey", "connectionstring", "credentials"})
 _SAME: Final = {"s3aws": "s3"}
 """Drivers of distribution that keep their storage as another one does."""
-_SDKS: Final = {"boto3": "s3", "botocore": "s3", "google": "gcs", "azure": "azure"}
+_SDKS: Final = {"botocore": "s3", "google": "gcs", "azure": "azure"}
 """The extra that brings each top-level package that an adapter needs."""
 
 
