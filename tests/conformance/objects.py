@@ -8,13 +8,11 @@ from typing import Protocol
 from uuid import uuid4
 
 from botocore.exceptions import ClientError
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.s3.models import s3_backends
 
 from regsweep_backends._objects import ObjectStore
 from regsweep_backends.s3 import S3Bucket
 from tests.conformance.listing import Fact
-from tests.servers.s3 import Server
+from tests.servers.s3 import Server, put_into_moto
 from tests.trees import BASE, Tree
 
 
@@ -144,11 +142,11 @@ class S3Raw:
 
 
 class MotoRaw(S3Raw):
-    """As `S3Raw`, of a moto that runs in this process: by a request to it, writing takes seventy times as long."""
+    """As `S3Raw`, of a moto that runs in this process."""
 
     def put(self, path: str, content: bytes) -> None:
         """See `Raw.put`."""
-        s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(self.name, path, content)
+        put_into_moto(self.name, path, content)
 
 
 def microseconds(moment: datetime) -> int:

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.s3.models import s3_backends
 
 from fixtures.images import artifact, image, index
 from regsweep.plan import file
@@ -93,8 +91,8 @@ class Scene:
             self.client.delete_object(Bucket=BUCKET, Key=f"{BASE}/{key}")
         for key in set(self.pristine) - standing:
             content, since = self.pristine[key]
-            # Straight into moto, for no request can say since when.
-            s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(BUCKET, f"{BASE}/{key}", content).last_modified = since
+            # Not by a request, for none can say since when.
+            s3.put_into_moto(BUCKET, f"{BASE}/{key}", content).last_modified = since
         self.plan.with_name(f"{self.plan.name}.journal").unlink(missing_ok=True)
 
     def crash(self, moment: str, number: int, *, batches: bool) -> int:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.s3.models import FakeKey, s3_backends
 from moto.server import ThreadedMotoServer
 
 from tests.servers.started import HOST, free_ports, started
@@ -62,6 +64,11 @@ def moto() -> Iterator[Server]:
         yield Server(f"http://{HOST}:{port}")
     finally:
         server.stop()
+
+
+def put_into_moto(bucket: str, path: str, content: bytes) -> FakeKey:
+    """Write an object into the moto of this process: by a request to it that takes seventy times as long."""
+    return s3_backends[DEFAULT_ACCOUNT_ID]["aws"].put_object(bucket, path, content)
 
 
 @contextmanager
