@@ -3,8 +3,9 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -94,12 +95,13 @@ def make_plan(opened: Opened, options: Options, places: Places, progress: Progre
     brakes.check_registry(opened.store, options, proxy=opened.proxy)
     with decided(opened, options, places, progress, now=now) as found:
         inventory, totals = found.inventory, found.totals
-        spent = cost(opened.store, inventory, totals, shards=found.shards, prices=places.prices)
-        described = file.describe(
-            inventory,
-            file.header(opened.store.url, options, inventory, totals, created=now, cost=spent),
-            picture(inventory, totals, judged=options.policy is not None, now=now),
-        )
+        judged = options.policy is not None
+        with inventory.meanwhile(partial(picture, totals=totals, judged=judged, now=now)) as drawn:
+            spent = cost(opened.store, inventory, totals, shards=found.shards, prices=places.prices)
+            described = file.describe(
+                inventory, file.header(opened.store.url, options, inventory, totals, created=now, cost=spent)
+            )
+        described = replace(described, picture=drawn.result())
         refused = _refusal(totals, options)
         written = None
         if places.write and refused is None and (places.output or totals.condemned):

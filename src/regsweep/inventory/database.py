@@ -5,13 +5,14 @@ import json
 import os
 import signal
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import nanoarrow as na
 from nanoarrow.c_array import CArray
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _FLUSH_ROWS: Final = 100_000
 Parameters = Sequence[object] | Mapping[str, object]
+Result = TypeVar("Result")
 
 
 class Inventory:
@@ -127,6 +129,32 @@ class Inventory:
         """Run a query that gives exactly one row."""
         (row,) = self.rows(query, parameters)
         return row
+
+    @contextmanager
+    def meanwhile(self, work: Callable[["Inventory"], Result]) -> "Iterator[Future[Result]]":
+        """Do work in a thread, while the body does other; it has ended when the body has.
+
+        Statements one after another leave a core idle, for most are planned, and much of their work done, on one alone.
+        Neither may read what the other writes. Where the body fails, the work is broken off.
+
+        Raises:
+            Exception: what the work raises, when the body has ended.
+        """
+        connection = self._connection.cursor()
+        view = Inventory(connection)
+        view._filled = self._filled
+        with ThreadPoolExecutor(1) as thread:
+            working = thread.submit(work, view)
+            try:
+                yield working
+                working.result()
+            except BaseException:
+                # Time and again, for it may be between two statements.
+                while not working.done():
+                    connection.interrupt()
+                    wait([working], timeout=0.01)
+                raise
+        connection.close()
 
     def load(self, name: str, columns: dict[str, na.Schema], values: Sequence[Sequence[object]]) -> None:
         """Append columns of plain values to a table of the caller's own."""

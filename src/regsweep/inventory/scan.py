@@ -1,6 +1,7 @@
 """Scan a store into an inventory: list every shard, then fetch each manifest once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -90,14 +91,18 @@ def begin(store: Scanned, workers: Workers, *, uploads: bool = False, versions: 
     # A store is waited for while it tells its shards.
     prepare()
     blobs: list[Listing] = []
+    with ThreadPoolExecutor(1) as aside:
+        # Where to split its blobs a store is asked while it tells where to split its links.
+        shards_of_blobs = aside.submit(lambda: list(store.shards(Scope.BLOBS)))
+        shards_of_links = list(store.shards(Scope.LINKS | Scope.OTHERS))
 
     def then_blobs() -> Iterator[Sequence[str]]:
         # Behind the links, so that the workers have something in hand while this process works out which manifests to
         # ask for.
-        blobs.append(_begin(store, list(store.shards(Scope.BLOBS)), workers))
+        blobs.append(_begin(store, shards_of_blobs.result(), workers))
         yield from ()
 
-    links = _begin(store, list(store.shards(Scope.LINKS | Scope.OTHERS)), workers, then=then_blobs())
+    links = _begin(store, shards_of_links, workers, then=then_blobs())
     # This process finds out the rest while the workers list.
     rest = Rows()
     with _told(rest, "uploads in it were left unfinished", needed=uploads):
@@ -187,10 +192,13 @@ def _drop_repeats(inventory: Inventory) -> None:
 
     Of one that was not the same both times all rows stay: what either says is heeded.
     """
-    for table, name in schema.NAMED_BY.items():
-        once = f"SELECT count(*) FROM (SELECT DISTINCT {name} FROM {table.name})"  # noqa: S608 - words of the schema
-        if inventory.row(f"SELECT count(*) > ({once}) FROM {table.name}")[0]:  # noqa: S608 - as above
-            inventory.execute(f"CREATE OR REPLACE TABLE {table.name} AS SELECT DISTINCT * FROM {table.name}")  # noqa: S608 - as above
+    listed = [(table.name, columns) for table, columns in schema.NAMED_BY.items() if inventory.holds(table)]
+    questions = " UNION ALL ".join(
+        f"SELECT '{name}' FROM {name} HAVING count(*) > (SELECT count(*) FROM (SELECT DISTINCT {columns} FROM {name}))"  # noqa: S608 - words of the schema
+        for name, columns in listed
+    )
+    for (name,) in inventory.rows(questions) if listed else ():
+        inventory.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT DISTINCT * FROM {name}")  # noqa: S608 - as above
 
 
 def _take_versions(begun: Scan, workers: Workers, inventory: Inventory, progress: Progress) -> None:

@@ -9,7 +9,8 @@ from regsweep.inventory.workers import Workers
 from regsweep.plan.condemn import condemn
 from regsweep.plan.mark import mark
 from regsweep.plan.options import Options, Untagged
-from regsweep.plan.summary import Totals, summarise, totals
+from regsweep.plan.picture import lead
+from regsweep.plan.summary import Totals, link, summarise, totals
 from regsweep.retention.choice import choose_nothing, drop_choice, let_untagged_go
 from regsweep.retention.judge import judge
 from regsweep.retention.removal import check_needed, remove
@@ -36,13 +37,20 @@ def decide(inventory: Inventory, options: Options, workers: Workers, progress: P
     if options.removal:
         remove(inventory, options.removal)
     with progress.stage("marking", unit="steps", total=3) as bar:
-        mark(inventory, options, now=now)
-        if options.removal:
-            check_needed(inventory, options.removal)
-        bar.advance(1)
-        condemn(inventory, options, now=now)
+        with inventory.meanwhile(_follow):
+            mark(inventory, options, now=now)
+            if options.removal:
+                check_needed(inventory, options.removal)
+            bar.advance(1)
+            condemn(inventory, options, now=now)
         bar.advance(1)
         summarise(inventory)
         bar.advance(1)
     drop_choice(inventory)
     return totals(inventory)
+
+
+def _follow(inventory: Inventory) -> None:
+    """Follow the links in the ways that do not ask what goes."""
+    link(inventory)
+    lead(inventory)

@@ -100,21 +100,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     tagged: list[Tagged]
 
 
-def picture(inventory: Inventory, totals: Totals, *, judged: bool, now: datetime) -> Picture:
-    """Work out the figures of an inventory of which it is decided what goes; `judged` says whether by a policy."""
-    _lead(inventory)
-    weighed = _weigh(inventory, now)
-    return Picture(
-        where=_where(weighed, totals),
-        months=_months(weighed),
-        ages=_ages(weighed),
-        largest=_largest(inventory),
-        tagged=_tagged(inventory, totals, judged=judged),
-    )
-
-
-def _lead(inventory: Inventory) -> None:
-    """Fill `led`: each digest that a tag leads to, kept or not, some of them more than once.
+def lead(inventory: Inventory) -> None:
+    """Fill `led`, for `picture` to drop: each digest that a tag leads to, kept or not, some of them more than once.
 
     By digest alone: a blob that one repository links has its tag there, and one that several link is shared anyway.
     """
@@ -146,6 +133,18 @@ def _lead(inventory: Inventory) -> None:
         """  # noqa: S608 - as above
     )
     inventory.execute("DROP TABLE led_from")
+
+
+def picture(inventory: Inventory, totals: Totals, *, judged: bool, now: datetime) -> Picture:
+    """Work out the figures of an inventory of which it is decided what goes; `judged` says whether by a policy."""
+    weighed = _weigh(inventory, now)
+    return Picture(
+        where=_where(weighed, totals),
+        months=_months(weighed),
+        ages=_ages(weighed),
+        largest=_largest(inventory),
+        tagged=_tagged(inventory, totals, judged=judged),
+    )
 
 
 class _Weighed(NamedTuple):

@@ -153,12 +153,8 @@ def _sizes(inventory: Inventory) -> Sizes:
     return Sizes(**{name: found.get(name, nothing) for name in Sizes.__struct_fields__})
 
 
-def summarise(inventory: Inventory) -> None:
-    """Fill the tables `repository_summary` and `size_summary`, from which `repositories` and `totals` read.
-
-    There is `shares` too, for picture.py, which drops it: each blob's digest, bytes and time, how many repositories
-    link it, one of these, and whether it goes.
-    """
+def link(inventory: Inventory) -> None:
+    """Fill `linked`, and `owners`, which `summarise` drops: of each digest how many repositories link it, and one."""
     inventory.execute(
         """
         CREATE TABLE linked AS
@@ -166,14 +162,23 @@ def summarise(inventory: Inventory) -> None:
         """
     )
     inventory.execute(
+        "CREATE TABLE owners AS SELECT digest, min(repository) AS repository, count(*) AS owners FROM linked GROUP BY 1"
+    )
+
+
+def summarise(inventory: Inventory) -> None:
+    """Fill the tables `repository_summary` and `size_summary`, from which `repositories` and `totals` read.
+
+    There is `shares` too, for picture.py, which drops it: each blob's digest, bytes and time, how many repositories
+    link it, one of these, and whether it goes.
+    """
+    inventory.execute(
         f"""
         CREATE TABLE shares AS
         SELECT digest, bytes, modified, coalesce(owners, 0) AS owners, repository, gone.digest IS NOT NULL AS goes
-        FROM blobs
-        LEFT JOIN (
-            SELECT digest, min(repository) AS repository, count(*) AS owners FROM linked GROUP BY digest
-        ) USING (digest)
-        LEFT JOIN (SELECT DISTINCT digest FROM condemned WHERE kind = '{Kind.BLOB}') gone USING (digest)
+        FROM blobs LEFT JOIN owners USING (digest)
+        LEFT JOIN (SELECT DISTINCT digest FROM condemned WHERE kind = '{Kind.BLOB}') gone USING (digest);
+        DROP TABLE owners
         """  # noqa: S608 - a name of this package
     )
     numbers = " UNION ALL ".join(_numbers(inventory))
