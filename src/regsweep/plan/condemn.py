@@ -191,13 +191,8 @@ def _blobs() -> str:
         Kind.BLOB,
         f"""
         SELECT NULL::INTEGER AS repository, digest, bytes, modified, version,
-            CASE WHEN link.digest IS NULL THEN '{Reason.ORPHANED}' ELSE '{Reason.UNLINKED}' END AS reason
-        FROM unmarked
-        LEFT JOIN (
-            SELECT target AS digest FROM layer_links SEMI JOIN unmarked ON unmarked.digest = target
-            UNION
-            SELECT digest FROM revisions SEMI JOIN unmarked USING (digest)
-        ) link USING (digest)
+            CASE WHEN owners IS NULL THEN '{Reason.ORPHANED}' ELSE '{Reason.UNLINKED}' END AS reason
+        FROM unmarked LEFT JOIN owners USING (digest)
         WHERE modified <= $cutoff
         """,  # noqa: S608 - names of this package alone
         size="bytes",

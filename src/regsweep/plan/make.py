@@ -41,8 +41,8 @@ def decide(inventory: Inventory, options: Options, workers: Workers, progress: P
             mark(inventory, options, now=now)
             if options.removal:
                 check_needed(inventory, options.removal)
-            bar.advance(1)
-            condemn(inventory, options, now=now)
+        bar.advance(1)
+        condemn(inventory, options, now=now)
         bar.advance(1)
         summarise(inventory)
         bar.advance(1)

@@ -175,9 +175,9 @@ def summarise(inventory: Inventory) -> None:
     inventory.execute(
         f"""
         CREATE TABLE shares AS
-        SELECT digest, bytes, modified, coalesce(owners, 0) AS owners, repository, gone.digest IS NOT NULL AS goes
-        FROM blobs LEFT JOIN owners USING (digest)
-        LEFT JOIN (SELECT DISTINCT digest FROM condemned WHERE kind = '{Kind.BLOB}') gone USING (digest);
+        SELECT digest, bytes, modified, coalesce(owners, 0) AS owners, repository,
+            digest IN (SELECT digest FROM condemned WHERE kind = '{Kind.BLOB}') AS goes
+        FROM blobs LEFT JOIN owners USING (digest);
         DROP TABLE owners
         """  # noqa: S608 - a name of this package
     )
