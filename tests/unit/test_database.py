@@ -1,5 +1,6 @@
 """Two lines of work on one inventory at the same time."""
 
+from collections.abc import Callable
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -36,13 +37,14 @@ def test_an_error_of_work_meanwhile_ends_the_body() -> None:
         inventory.execute("CREATE TABLE numbers AS SELECT 21 AS number")
 
 
-def test_where_the_body_is_interrupted_work_meanwhile_is_broken_off() -> None:
+@pytest.mark.parametrize("ask", [Inventory.execute, Inventory.row])
+def test_where_the_body_is_interrupted_work_meanwhile_is_broken_off(ask: Callable[[Inventory, str], object]) -> None:
     begun = Event()
     kept: list[Future[None]] = []
 
     def go_on(view: Inventory) -> None:
         begun.set()
-        view.execute(f"CREATE TABLE counted AS {_ENDLESS}")
+        ask(view, _ENDLESS)
 
     def be_interrupted(inventory: Inventory) -> None:
         with inventory.meanwhile(go_on) as working:

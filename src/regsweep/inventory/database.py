@@ -7,7 +7,7 @@ import signal
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -45,6 +45,8 @@ class Inventory:
         """How many of the repositories stand in their table already."""
         self._filled: set[str] = set()
         """The names of the tables that rows were added to."""
+        self._cursors: list[DuckDBPyConnection] = []
+        """Those that run a query now."""
 
     def add(self, rows: Rows) -> None:
         """Take rows over; `flush` puts the last of them into the tables."""
@@ -95,13 +97,10 @@ class Inventory:
 
     def batches(self, query: str, parameters: Parameters = ()) -> Iterator[list[tuple[object, ...]]]:
         """Run a query and stream its rows, many at a time."""
-        cursor = self._connection.cursor()
-        try:
+        with self._cursor() as cursor:
             cursor.execute(query, parameters or None)
             while batch := cursor.fetchmany(10_000):
                 yield batch
-        finally:
-            cursor.close()
 
     def lines(self, query: str) -> Iterator[tuple[int, memoryview]]:
         """Run a query for one column of text, none of it null, and stream it: so many texts, one after another, UTF-8.
@@ -111,19 +110,18 @@ class Inventory:
         Raises:
             RegsweepError: the query fails under way.
         """
-        cursor = self._connection.cursor()
-        try:
-            for batch in na.ArrayStream(cursor.sql(query)):
-                texts = batch.child(0)
-                _, ends, content = texts.buffers
-                yield len(texts), memoryview(content)[ends[texts.offset] : ends[texts.offset + len(texts)]]
-        except RuntimeError as error:
-            # What nanoarrow makes of an error of DuckDB's between two batches; those before the first are DuckDB's own.
-            if "interrupted" in str(error).lower():
-                raise KeyboardInterrupt from error
-            raise _failure(str(error).partition("): ")[2] or str(error)) from error
-        finally:
-            cursor.close()
+        with self._cursor() as cursor:
+            try:
+                for batch in na.ArrayStream(cursor.sql(query)):
+                    texts = batch.child(0)
+                    _, ends, content = texts.buffers
+                    yield len(texts), memoryview(content)[ends[texts.offset] : ends[texts.offset + len(texts)]]
+            except RuntimeError as error:
+                # What nanoarrow makes of an error of DuckDB's between two batches; those before the first are DuckDB's
+                # own.
+                if "interrupted" in str(error).lower():
+                    raise KeyboardInterrupt from error
+                raise _failure(str(error).partition("): ")[2] or str(error)) from error
 
     def row(self, query: str, parameters: Parameters = ()) -> tuple[object, ...]:
         """Run a query that gives exactly one row."""
@@ -140,10 +138,9 @@ class Inventory:
         Raises:
             Exception: what the work raises, when the body has ended.
         """
-        connection = self._connection.cursor()
-        view = Inventory(connection)
-        view._filled = self._filled
-        with ThreadPoolExecutor(1) as thread:
+        with self._cursor() as connection, ThreadPoolExecutor(1) as thread:
+            view = Inventory(connection)
+            view._filled = self._filled
             working = thread.submit(work, view)
             try:
                 yield working
@@ -151,10 +148,28 @@ class Inventory:
             except BaseException:
                 # Time and again, for it may be between two statements.
                 while not working.done():
-                    connection.interrupt()
+                    view._interrupt()
                     wait([working], timeout=0.01)
                 raise
-        connection.close()
+
+    @contextmanager
+    def _cursor(self) -> "Iterator[DuckDBPyConnection]":
+        cursor = self._connection.cursor()
+        self._cursors.append(cursor)
+        try:
+            yield cursor
+        finally:
+            self._cursors.remove(cursor)
+            cursor.close()
+
+    def _interrupt(self) -> None:
+        """Break off what is under way in another thread."""
+        import duckdb  # noqa: PLC0415 - see create
+
+        for connection in (self._connection, *self._cursors):
+            # It may have been closed just now.
+            with suppress(duckdb.ConnectionException):
+                connection.interrupt()
 
     def load(self, name: str, columns: dict[str, na.Schema], values: Sequence[Sequence[object]]) -> None:
         """Append columns of plain values to a table of the caller's own."""

@@ -54,7 +54,7 @@ function whereChart(where, names) {
     xAxis: measure(narrow),
     yAxis: {
       type: "category", data: shown.map((one) => names[one.name]), axisTick: { show: false }, axisLine: lines(),
-      axisLabel: labels(narrow ? { width: 110, overflow: "break" } : {}),
+      axisLabel: labels(narrow ? { width: 110, overflow: "break", lineHeight: 15 } : {}),
     },
     series: [
       stacked("stays", shown.map((one) => one.bytes - one.freed), "kept"),
