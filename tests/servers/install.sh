@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the servers and clients that the tests use and pip does not bring: Debian's docker-registry, skopeo, Ceph and
-# Chromium, and Azurite from npm, below build/. Says nothing and changes nothing when they are there.
+# Installs the servers and clients that the tests use and pip does not bring: Debian's docker-registry, skopeo, Ceph,
+# Chromium and jq, and Azurite from npm, below build/. Says nothing and changes nothing when they are there.
 set -euo pipefail
 
 readonly policy=/usr/sbin/policy-rc.d
@@ -29,10 +29,10 @@ apt() {
 }
 
 command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
-  fail "needs Debian or a system like it: docker-registry, skopeo, Ceph and Chromium come from its packages"
+  fail "needs Debian or a system like it: docker-registry, skopeo, Ceph, Chromium and jq come from its packages"
 
 missing=()
-for package in docker-registry skopeo radosgw ceph-mon ceph-osd chromium fonts-dejavu-core; do
+for package in docker-registry skopeo radosgw ceph-mon ceph-osd chromium fonts-dejavu-core jq; do
   installed "$package" || missing+=("$package")
 done
 command -v node >/dev/null || missing+=(nodejs)
