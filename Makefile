@@ -7,14 +7,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint types imports unit bench fixtures clean
+.PHONY: demo test lint types imports servers unit bench fixtures clean
 
 demo: $(VENV)/.demo
 	@rm -rf build/demo && mkdir -p build/demo
 	@$(BIN)/python -m fixtures.small build/demo >/dev/null
 	cd build/demo && ../../$(BIN)/regsweep plan registry --untagged delete
 
-test: lint types imports unit
+# What is checked without tests takes as long as the servers to be installed: both at the same time, then the tests.
+test:
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types imports servers
+	@$(MAKE) --no-print-directory unit
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -26,18 +29,19 @@ types: $(VENV)/.dev
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
-unit: $(VENV)/.dev
+# Not before there is an environment, for which packages may have to be installed too.
+servers: $(VENV)/.made
 	bash tests/servers/install.sh
+
+unit: $(VENV)/.dev servers
 	# One more than two cores take: many tests wait for a server.
 	$(BIN)/pytest -n 3
 
-bench: $(VENV)/.dev
-	bash tests/servers/install.sh
+bench: $(VENV)/.dev servers
 	$(BIN)/python -m tests.benchmarks
 
 # Rewrites the committed tree: only when what it holds is to change.
-fixtures: $(VENV)/.dev
-	bash tests/servers/install.sh
+fixtures: $(VENV)/.dev servers
 	$(BIN)/python -m fixtures.make_small
 
 $(VENV)/.made:
