@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -158,7 +159,7 @@ def test_a_plan_tells_its_picture_again_and_deletes_the_same_without_it(tree: Tr
     with decided(tree) as found:
         first = picture(found.inventory, found.totals, judged=False, now=datetime.now(UTC))
         header = file.header("memory", DELETE, found.inventory, found.totals, created=datetime.now(UTC))
-        file.write(tmp_path / "with", found.inventory, file.describe(found.inventory, header, first))
+        file.write(tmp_path / "with", found.inventory, replace(file.describe(found.inventory, header), picture=first))
         file.write(tmp_path / "without", found.inventory, file.describe(found.inventory, header))
     told, plain = file.read(tmp_path / "with"), file.read(tmp_path / "without")
     assert told.picture() == first

@@ -93,13 +93,14 @@ def begin(store: Scanned, workers: Workers, *, uploads: bool = False, versions: 
     blobs: list[Listing] = []
     with ThreadPoolExecutor(1) as aside:
         # Where to split its blobs a store is asked while it tells where to split its links.
-        shards_of_blobs = aside.submit(lambda: list(store.shards(Scope.BLOBS)))
+        asked = aside.submit(list, store.shards(Scope.BLOBS))
         shards_of_links = list(store.shards(Scope.LINKS | Scope.OTHERS))
+        shards_of_blobs = asked.result()
 
     def then_blobs() -> Iterator[Sequence[str]]:
         # Behind the links, so that the workers have something in hand while this process works out which manifests to
         # ask for.
-        blobs.append(_begin(store, shards_of_blobs.result(), workers))
+        blobs.append(_begin(store, shards_of_blobs, workers))
         yield from ()
 
     links = _begin(store, shards_of_links, workers, then=then_blobs())
@@ -197,7 +198,7 @@ def _drop_repeats(inventory: Inventory) -> None:
         f"SELECT '{name}' FROM {name} HAVING count(*) > (SELECT count(*) FROM (SELECT DISTINCT {columns} FROM {name}))"  # noqa: S608 - words of the schema
         for name, columns in listed
     )
-    for (name,) in inventory.rows(questions) if listed else ():
+    for (name,) in list(inventory.rows(questions)) if listed else ():
         inventory.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT DISTINCT * FROM {name}")  # noqa: S608 - as above
 
 

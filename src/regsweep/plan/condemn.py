@@ -1,4 +1,4 @@
-"""Condemn: name every key that goes, with its reason, from what `mark` worked out."""
+"""Condemn: name every key that goes, with its reason, from what `mark` worked out, and `link` of summary.py."""
 
 import string
 from collections.abc import Mapping

@@ -137,16 +137,15 @@ class Described:
     header: Header
     repositories: list[Repository]
     findings: list[Finding]
-    picture: Picture | None
+    picture: Picture | None = None
 
 
-def describe(inventory: Inventory, header: Header, picture: Picture | None = None) -> Described:
+def describe(inventory: Inventory, header: Header) -> Described:
     """Ask an inventory, of which it is decided what goes, for what else its plan tells."""
     return Described(
         header=header,
         repositories=list(summary.repositories(inventory)),
         findings=list(summary.findings(inventory)),
-        picture=picture,
     )
 
 
