@@ -1,6 +1,6 @@
 """Two lines of work on one inventory at the same time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -57,3 +57,21 @@ def test_where_the_body_is_interrupted_work_meanwhile_is_broken_off(ask: Callabl
             be_interrupted(inventory)
         assert isinstance(kept[0].exception(), duckdb.InterruptException)
         assert inventory.row("SELECT 1") == (1,)
+
+
+def test_what_memory_does_not_suffice_for_at_once_is_inserted_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    execute = Inventory.execute
+    refused: list[str] = []
+
+    def at_most_one(inventory: Inventory, statement: str, *parameters: Mapping[str, object]) -> None:
+        if "UNION ALL" in statement:
+            refused.append(statement)
+            raise duckdb.OutOfMemoryException
+        execute(inventory, statement, *parameters)
+
+    monkeypatch.setattr(Inventory, "execute", at_most_one)
+    with create(facts={}) as inventory:
+        inventory.execute("CREATE TABLE numbers (number INTEGER)")
+        inventory.insert("numbers", ["SELECT 1", "SELECT $two", "SELECT $three"], {"two": 2, "three": 3, "four": 4})
+        assert len(refused) == 1
+        assert list(inventory.rows("FROM numbers ORDER BY ALL")) == [(1,), (2,), (3,)]

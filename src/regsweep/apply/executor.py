@@ -14,7 +14,7 @@ from regsweep.errors import RefusedError, StoppedError
 from regsweep.inventory.progress import Bar, Progress
 from regsweep.inventory.workers import Workers
 from regsweep.plan.file import Deletion, Plan
-from regsweep.plan.kinds import DIRECTORY
+from regsweep.plan.kinds import DIRECTORY, LINKS
 from regsweep.registry.layout import Kind
 from regsweep.storage.ports import Result, Store, Target
 
@@ -83,13 +83,13 @@ class Executor:
                     if kind == Kind.BLOB and self.journal.resume_at < self.plan.length:
                         # Links are gone by now. What was written while they went must not lose its blobs.
                         self._check_links()
-                    self._delete(deletions, lock, bar)
+                    self._delete(deletions, lock, bar, weighed=kind not in LINKS)
             self._go_on(lock)
             self._remove_emptied()
         # The lock goes first: a plan that is done never looks at it again.
         self.journal.finish()
 
-    def _delete(self, deletions: Iterator[Deletion], lock: Lock, bar: Bar) -> None:
+    def _delete(self, deletions: Iterator[Deletion], lock: Lock, bar: Bar, *, weighed: bool) -> None:
         while batch := list(islice(deletions, self.store.batch)):
             for deletion in batch:
                 self._emptied.add(deletion.key.rsplit("/", 2)[0])
@@ -100,7 +100,7 @@ class Executor:
                     Target(key=one.key, size=one.bytes, modified=one.modified, version=one.version) for one in batch
                 ]
                 with self.stop.deferred():
-                    done = self.journal.record(first, targets, list(self.store.delete(targets)))
+                    done = self.journal.record(first, targets, list(self.store.delete(targets)), weighed=weighed)
                     self._surrender(done.troubles)
             bar.advance(len(batch), size=sum(deletion.bytes for deletion in batch))
 

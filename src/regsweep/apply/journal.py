@@ -29,7 +29,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag="
     last: int
     deleted: int
     bytes: int
-    """Of those deleted."""
+    """Of those deleted; of links none, which are counted, not weighed."""
     absent: int
     troubles: list[Trouble]
     """All that were neither deleted nor absent."""
@@ -121,8 +121,10 @@ class Journal:
         """Note that a run begins."""
         self._write(Start(plan=self._identity, at=datetime.now(UTC)))
 
-    def record(self, first: int, targets: Sequence[Target], outcomes: Sequence[Outcome]) -> Batch:
-        """Note the outcome of a batch whose first deletion is number `first`.
+    def record(
+        self, first: int, targets: Sequence[Target], outcomes: Sequence[Outcome], *, weighed: bool = True
+    ) -> Batch:
+        """Note the outcome of a batch whose first deletion is number `first`, and unless it is one of links, its bytes.
 
         Raises:
             StoppedError: the journal cannot be written; nothing more may be deleted.
@@ -132,7 +134,7 @@ class Journal:
             first=first,
             last=first + len(pairs) - 1,
             deleted=sum(outcome.result is Result.DELETED for _, outcome in pairs),
-            bytes=sum(target.size for target, outcome in pairs if outcome.result is Result.DELETED),
+            bytes=sum(target.size for target, outcome in pairs if weighed and outcome.result is Result.DELETED),
             absent=sum(outcome.result is Result.ABSENT for _, outcome in pairs),
             troubles=[
                 Trouble(key=target.key, result=outcome.result, error=outcome.error)

@@ -73,44 +73,57 @@ def apply(path: Path, guard: Guard, manner: Manner, progress: Progress) -> None:
     """
     plan = file.read(path)
     with Journal(manner.journal or beside(path), plan.identity) as journal:
-        if journal.done:
-            _tell(plan, journal, manner.form, already=True)
-            return
-        proof = guard.proof()
-        store = open_again(plan.header.store, manner.config, manner.access)
         stop = StopRequest(message)
         try:
-            with stop.listening(), Workers(store, cores()) as workers:
-                Executor(
-                    plan=plan,
-                    store=store,
-                    workers=workers,
-                    proof=proof,
-                    journal=journal,
-                    progress=progress,
-                    stop=stop,
-                    memory=manner.memory,
-                    break_lock=manner.break_lock,
-                    time_limit=manner.time_limit,
-                ).run()
-            _tell(plan, journal, manner.form, already=False)
+            already = journal.done is not None
+            if not already:
+                _carry_out(plan, guard, manner, journal, stop, progress)
+            _tell(plan, journal, manner.form, already=already)
         except KeyboardInterrupt:
-            raise _stopped("stopped on request", journal, plan, RESUME, manner) from None
+            raise _stopped("stopped on request", journal, plan, RESUME, manner, more=stop.at_once) from None
         except StoppedError as error:
             raise _stopped(error.message, journal, plan, error.hint or RESUME, manner) from error
         except RegsweepError as error:
+            if journal.done:
+                raise RegsweepError(
+                    f"{error.message}; the plan is carried out, as {journal.path} notes", hint=error.hint
+                ) from error
             # Whatever goes wrong after the first deletion leaves a run that can be resumed.
             if journal.deleted or journal.absent:
                 raise _stopped(error.message, journal, plan, error.hint or RESUME, manner) from error
             raise
 
 
-def _stopped(what: str, journal: Journal, plan: file.Plan, hint: str, manner: Manner) -> StoppedError:
+def _carry_out(  # noqa: PLR0913 - the parts of one run
+    plan: file.Plan, guard: Guard, manner: Manner, journal: Journal, stop: StopRequest, progress: Progress
+) -> None:
+    proof = guard.proof()
+    store = open_again(plan.header.store, manner.config, manner.access)
+    with stop.listening(), Workers(store, cores()) as workers:
+        Executor(
+            plan=plan,
+            store=store,
+            workers=workers,
+            proof=proof,
+            journal=journal,
+            progress=progress,
+            stop=stop,
+            memory=manner.memory,
+            break_lock=manner.break_lock,
+            time_limit=manner.time_limit,
+        ).run()
+
+
+def _stopped(  # noqa: PLR0913 - one for each thing that is told
+    what: str, journal: Journal, plan: file.Plan, hint: str, manner: Manner, *, more: bool = False
+) -> StoppedError:
+    """The end of a run that can be resumed; `more` may have been deleted than the journal notes."""
     if manner.form is Format.PROMETHEUS:
         # Whoever watches is told of runs that stop, too.
         result(_rendered(_result(plan, journal), manner.form))
     return StoppedError(
-        f"{what}; {journal.deleted:,} of {plan.length:,} deletions done, noted in {journal.path}",
+        f"{what}; {'at least ' if more else ''}{journal.deleted:,} of {plan.length:,} deletions done, noted in "
+        f"{journal.path}",
         hint=hint.replace(RESUME, manner.resume),
     )
 

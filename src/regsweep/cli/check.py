@@ -16,6 +16,10 @@ Deep = Annotated[
     ),
 ]
 
+FormatOption = Annotated[
+    o.DocumentFormat, typer.Option("--format", help="How the result is written.", rich_help_panel="The run")
+]
+
 
 def check_command(  # noqa: PLR0913 - one parameter for each option
     store: o.Store = None,
@@ -27,7 +31,7 @@ def check_command(  # noqa: PLR0913 - one parameter for each option
     concurrency: o.Concurrency = None,
     rate: o.Rate = None,
     cross_mounts: o.CrossMounts = False,  # noqa: FBT002 - as above
-    form: o.FormatOption = o.Format.TEXT,
+    form: FormatOption = o.DocumentFormat.TEXT,
     quiet: o.Quiet = False,  # noqa: FBT002 - as above
 ) -> None:
     """Find what is damaged, and which images cannot be pulled for it. Changes nothing."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from regsweep.cli.options import Format
+from regsweep.cli.options import DocumentFormat
 from regsweep.cli.planning import take_in
 from regsweep.cli.sources import Opened, Source, open_source
 from regsweep.cli.streams import message, result
@@ -26,7 +26,7 @@ from regsweep.report.text import counted
 
 
 def check(  # noqa: PLR0913 - one parameter for each thing that the command is told
-    source: Source, form: Format, progress: Progress, *, deep: bool, memory: str | None, cache: Cache | None
+    source: Source, form: DocumentFormat, progress: Progress, *, deep: bool, memory: str | None, cache: Cache | None
 ) -> None:
     """Look for damage and write what was found to standard output.
 
@@ -36,7 +36,7 @@ def check(  # noqa: PLR0913 - one parameter for each thing that the command is t
         StorageError: something could not be listed or read: nothing is said then.
     """
     document = _check(open_source(source), progress, deep=deep, memory=memory, cache=cache)
-    result(as_json(document) if form is Format.JSON else as_text(document))
+    result(as_json(document) if form is DocumentFormat.JSON else as_text(document))
     if damage := document.damage:
         sys.stdout.flush()
         raise DamagedError(

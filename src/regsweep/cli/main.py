@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Annotated, Final, NoReturn
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_group
 
 from regsweep.cli import options as o
@@ -22,8 +23,9 @@ from regsweep.cli.diff import diff_command
 from regsweep.cli.ls import ls_command
 from regsweep.cli.policies import explain_command, policy_app
 from regsweep.cli.reporting import report_command
-from regsweep.cli.streams import message, result
+from regsweep.cli.streams import give_up_output, message, result
 from regsweep.errors import FAILED, USAGE, RegsweepError
+from regsweep.inventory.signals import heeded
 from regsweep.storage.ports import Access
 
 app = typer.Typer(
@@ -42,13 +44,10 @@ def main() -> NoReturn:
     """Run the command line and exit with its code."""
     # At the end the interpreter would look through all that there is for garbage, for a tenth of a second.
     atexit.register(gc.freeze)
-    signal.signal(signal.SIGTERM, _terminate)
-    commands = get_group(app)
-    # The list of commands comes as plain text: what draws boxes takes as long to import as all else that help needs.
-    commands.rich_markup_mode = None
     try:
-        code = commands(sys.argv[1:] or ["--help"], standalone_mode=False)
-        sys.stdout.flush()
+        code = _commands()(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
     except RegsweepError as error:
         message(f"error: {error.message}", error.hint)
         sys.exit(error.exit_code)
@@ -58,21 +57,45 @@ def main() -> NoReturn:
             message(f"error: {said}", "add --help to see what can be given")
         sys.exit(USAGE)
     except BrokenPipeError:
-        # Whoever read the report has seen enough. What is left of it must not be tried again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read the report has seen enough.
+        give_up_output()
         sys.exit(FAILED)
     except Exception as error:  # the last one before the terminal
         if os.environ.get(TRACEBACK):
             raise
-        message(
-            f"error: unexpected {type(error).__name__}: {str(error).partition(chr(10))[0]}",
-            f"this is a bug; please report it with what {TRACEBACK}=1 in the environment adds",
-        )
+        _tell_unexpected(error)
         sys.exit(FAILED)
     if code == _INTERRUPTED:
         message("interrupted; nothing was deleted")
         sys.exit(FAILED)
     sys.exit(0)
+
+
+def _commands() -> TyperGroup:
+    for number in heeded():
+        if number is not signal.SIGINT:
+            signal.signal(number, _terminate)
+    commands = get_group(app)
+    # The list of commands comes as plain text: what draws boxes takes as long to import as all else that help needs.
+    commands.rich_markup_mode = None
+    return commands
+
+
+def _tell_unexpected(error: Exception) -> None:
+    if isinstance(error, OSError):
+        # Help is written by typer. It does not say what it could not write to, but whatever else is written there
+        # fails as well.
+        try:
+            result("")
+        except BrokenPipeError:
+            give_up_output()
+        except RegsweepError as unwritten:
+            message(f"error: {unwritten.message}", unwritten.hint)
+            return
+    message(
+        f"error: unexpected {type(error).__name__}: {str(error).partition(chr(10))[0]}",
+        f"this is a bug; please report it with what {TRACEBACK}=1 in the environment adds",
+    )
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it

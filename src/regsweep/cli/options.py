@@ -20,6 +20,13 @@ class Format(StrEnum):
     """What node_exporter's textfile collector reads."""
 
 
+class DocumentFormat(StrEnum):
+    """How findings are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class TableFormat(StrEnum):
     """How a table of things is written."""
 

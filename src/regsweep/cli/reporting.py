@@ -1,6 +1,5 @@
 """The command that tells: `report`, of a storage or of a plan that was made of one."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -118,8 +117,9 @@ def _check_place(html: Path, form: o.Format) -> None:
     """
     if form is not o.Format.TEXT:
         raise UsageError("--html and --format contradict each other", hint="give one of them")
-    if html.is_dir() or not os.access(html.parent, os.W_OK | os.X_OK):
-        raise UsageError(f"{html}: no page can be written there", hint="name a file in a directory that you can write")
+    from regsweep.plan import place  # noqa: PLC0415 - see main.py
+
+    place.check(html, what="page", option="--html", beginning=b"<!DOCTYPE html>")
 
 
 def _show(report: "Report", form: o.Format, html: Path | None) -> None:
@@ -133,13 +133,14 @@ def _show(report: "Report", form: o.Format, html: Path | None) -> None:
 
         planning.show(report, form)
         return
-    from regsweep.report.html import as_html  # noqa: PLC0415 - see main.py
+    from regsweep.plan import place  # noqa: PLC0415 - see main.py
+    from regsweep.report.html import as_html  # noqa: PLC0415 - as above
 
-    page = as_html(report)
-    partial = html.with_name(f".{html.name}.partial")
+    page = as_html(report).encode()
     try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(html)
+        with place.written(html) as file:
+            file.write(page)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise RegsweepError(f"{html}: the page cannot be written: {error.strerror}") from error
+        raise RegsweepError(
+            f"{html}: the page cannot be written: {error.strerror}", hint="name another place with --html"
+        ) from error

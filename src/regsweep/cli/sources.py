@@ -48,7 +48,7 @@ def open_source(source: Source) -> Opened:
         text = source.config.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise values.unreadable(source.config, error) from error
-    storage = parse_config(text, os.environ)
+    storage = parse_config(text, os.environ, name=str(source.config))
     return Opened(store=connect(storage.driver, storage.parameters, source.access), proxy=storage.proxy_remote)
 
 

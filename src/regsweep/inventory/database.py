@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import signal
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -20,6 +19,7 @@ from nanoarrow.c_array import CArray
 from regsweep.errors import RegsweepError, UsageError
 from regsweep.inventory import schema
 from regsweep.inventory.rows import SHA256_BYTES, Column, Digests, Integers, Repositories, Rows, Texts, Versions
+from regsweep.inventory.signals import signals_held_back
 from regsweep.registry import layout
 
 if TYPE_CHECKING:
@@ -76,6 +76,24 @@ class Inventory:
     def execute(self, statement: str, parameters: Parameters = ()) -> None:
         """Run a statement for its effect."""
         self._connection.execute(statement, parameters or None)
+
+    def insert(self, table: str, queries: Sequence[str], parameters: Mapping[str, object]) -> None:
+        """Add what queries give to a table.
+
+        All in one statement, so that they run at the same time; where memory does not suffice for that, one by one.
+        """
+        import duckdb  # noqa: PLC0415 - see create
+
+        try:
+            self._insert(table, " UNION ALL ".join(queries), parameters)
+        except duckdb.OutOfMemoryException:
+            for query in queries:
+                self._insert(table, query, parameters)
+
+    def _insert(self, table: str, query: str, parameters: Mapping[str, object]) -> None:
+        # A parameter that a statement does not name is an error.
+        used = {name: value for name, value in parameters.items() if f"${name}" in query}
+        self.execute(f"INSERT INTO {table} {query}", used)
 
     def export(self, query: str, path: Path) -> None:
         """Write what a query gives to a Parquet file.
@@ -254,16 +272,20 @@ def create(path: Path | None = None, *, memory: str | None = None, facts: dict[s
             facts = {"schema_version": schema.SCHEMA_VERSION, **facts}
             connection.executemany("INSERT INTO facts VALUES (?, ?)", [[k, json.dumps(v)] for k, v in facts.items()])
             yield Inventory(connection)
+            if path:
+                # Else a full disk, of which `close` says nothing, would leave a part of it in a file beside it.
+                connection.execute("CHECKPOINT")
         except BaseException as error:
             connection.close()
             if path:
                 # What was not filled to its end must not be taken for an inventory.
                 path.unlink(missing_ok=True)
+                path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
             if isinstance(error, RuntimeError) and "interrupted" in str(error):
                 # What DuckDB makes of the `KeyboardInterrupt` that ended its work.
                 raise KeyboardInterrupt from error
             if isinstance(error, duckdb.Error):
-                raise _failure(str(error)) from error
+                raise _failure(str(error), path) from error
             raise
 
 
@@ -274,26 +296,6 @@ def _scratch() -> "TemporaryDirectory[str]":
         raise RegsweepError(
             f"no temporary directory can be made: {error.strerror}", hint="give TMPDIR a disk with space"
         ) from error
-
-
-@contextmanager
-def signals_held_back() -> Iterator[None]:
-    """Let what begins an inventory end before a signal counts.
-
-    A `KeyboardInterrupt` inside DuckDB's import aborts the process, and one inside `tempfile` leaves its files behind.
-    """
-    caught: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: caught.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for caught_number in caught:
-        signal.raise_signal(caught_number)
 
 
 def _open(path: Path | None, scratch: str, memory: str | None) -> "DuckDBPyConnection":
@@ -313,9 +315,14 @@ def _default_memory() -> str:
     return f"{min(quarter, 2 << 30) >> 20}MiB"
 
 
-def _failure(words: str) -> RegsweepError:
-    """The error for what DuckDB says."""
+def _failure(words: str, path: Path | None = None) -> RegsweepError:
+    """The error for what DuckDB says; `path` is where an inventory is to be kept."""
     said = _first_line(words)
+    if path and f'"{path}' in said:
+        return RegsweepError(
+            f"{path}: the inventory cannot be written: {said.rpartition(': ')[2]}",
+            hint="name another place with --inventory",
+        )
     if said.startswith("Out of Memory"):
         return RegsweepError(f"not enough memory: {said}", hint="give --memory more, or TMPDIR a disk with more space")
     return RegsweepError(f"the inventory failed: {said}")

@@ -1,11 +1,12 @@
 """Scan a store into an inventory: list every shard, then fetch each manifest once."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from threading import Thread
 from typing import Final, Protocol
 
 from regsweep.errors import StorageError
@@ -91,11 +92,10 @@ def begin(store: Scanned, workers: Workers, *, uploads: bool = False, versions: 
     # A store is waited for while it tells its shards.
     prepare()
     blobs: list[Listing] = []
-    with ThreadPoolExecutor(1) as aside:
-        # Where to split its blobs a store is asked while it tells where to split its links.
-        asked = aside.submit(list, store.shards(Scope.BLOBS))
-        shards_of_links = list(store.shards(Scope.LINKS | Scope.OTHERS))
-        shards_of_blobs = asked.result()
+    # Where to split its blobs a store is asked while it tells where to split its links.
+    asked = _aside(lambda: list(store.shards(Scope.BLOBS)))
+    shards_of_links = list(store.shards(Scope.LINKS | Scope.OTHERS))
+    shards_of_blobs = asked.result()
 
     def then_blobs() -> Iterator[Sequence[str]]:
         # Behind the links, so that the workers have something in hand while this process works out which manifests to
@@ -114,6 +114,20 @@ def begin(store: Scanned, workers: Workers, *, uploads: bool = False, versions: 
     for remark in store.remarks():
         rest.add(schema.REMARKS, remark.code, remark.text)
     return Scan(links, blobs, rest, shards, versions)
+
+
+def _aside(work: Callable[[], list[str]]) -> "Future[list[str]]":
+    """Begin work in a thread that nothing waits for but its result: a store that does not answer takes minutes."""
+    answer: Future[list[str]] = Future()
+
+    def do() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - whoever asks for the result is told
+            answer.set_exception(error)
+
+    Thread(target=do, daemon=True).start()
+    return answer
 
 
 def begin_links(store: Source, workers: Workers) -> Listing:

@@ -19,14 +19,13 @@ from regsweep.errors import RegsweepError
 from regsweep.inventory import schema
 from regsweep.inventory.collect import Source
 from regsweep.inventory.rows import Rows
+from regsweep.inventory.signals import STOPPING
 
 _AHEAD: Final = 3
 """Tasks in hand or waiting for each worker: enough to keep it busy, few enough to bound what results may pile up."""
 
 _PR_SET_PDEATHSIG: Final = 1
 """From linux/prctl.h."""
-
-_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 Task = TypeVar("Task")
 
@@ -59,7 +58,7 @@ class Workers:
             copy = pickle.dumps(self._store)
             self._pool = ProcessPoolExecutor(self.processes, context, _begin, (copy, self.processes, os.getpid()))
             # The first task forks them all. Until they know what a signal means to them, none may reach them.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
             try:
                 first = self._pool.submit(os.getpid)
             finally:
@@ -134,11 +133,12 @@ def _deaths_told() -> Iterator[None]:
 
 def _begin(copy: bytes, processes: int, parent: int) -> None:
     global _store  # noqa: PLW0603 - a worker process serves one store all its life
-    # Ctrl-C reaches a whole process group; the parent alone decides what it means. SIGTERM ends a worker, for that is
-    # how the pool ends the others when one has died.
+    # Ctrl-C and a lost terminal reach a whole process group; the parent alone decides what they mean. SIGTERM ends a
+    # worker, for that is how the pool ends the others when one has died.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     _die_with(parent)
     # What the parent made is not this process's to collect: looking for garbage in it copies its memory.
     gc.freeze()

@@ -298,12 +298,10 @@ def _versions(inventory: Inventory, cutoff: dict[str, datetime]) -> None:
 
 
 def _add(inventory: Inventory, found: Mapping[Kind, str], cutoffs: Mapping[str, datetime]) -> None:
-    """Add what queries give, one for each kind, all in one statement: so they run at the same time."""
+    """Add what queries give, one for each kind."""
     queries = [query for kind, query in found.items() if inventory.holds(TABLES[kind])]
     if queries:
-        together = " UNION ALL ".join(queries)
-        used = {name: moment for name, moment in cutoffs.items() if f"${name}" in together}
-        inventory.execute(f"INSERT INTO condemned {together}", used)
+        inventory.insert("condemned", queries, cutoffs)
 
 
 def _select(kind: Kind, found: str, *, size: str = str(LINK_BYTES), **fields: str) -> str:

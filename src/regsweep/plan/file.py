@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import msgspec
 from regsweep.errors import UNREADABLE, RegsweepError, UsageError
 from regsweep.inventory.database import Inventory
 from regsweep.inventory.written import text
-from regsweep.plan import summary
+from regsweep.plan import place, summary
 from regsweep.plan.by_rule import RuleSummary, by_rule
 from regsweep.plan.cost import Cost
 from regsweep.plan.kinds import DIRECTORY, ORDER, UNSEEN
@@ -118,16 +119,12 @@ _DELETIONS: Final = """
 
 
 def check_place(path: Path) -> None:
-    """See that a plan can be written at `path`, before the work of making it.
+    """See that a plan can be written at `path`; see `place.check`.
 
     Raises:
-        UsageError: its directory does not exist or cannot be written, or it is a directory itself.
+        UsageError: it cannot.
     """
-    folder = path.parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"{path}: no plan can be written there", hint="name a file in a directory that you can write, with --output"
-        )
+    place.check(path, what="plan", option="--output", beginning=BEGINNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,19 +152,13 @@ def write(path: Path, inventory: Inventory, described: Described) -> None:
     Raises:
         RegsweepError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("wb") as file:
+        with place.written(path) as file:
             _write(file, inventory, described)
-        partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise RegsweepError(
             f"{path}: the plan cannot be written: {error.strerror}", hint="name another place with --output"
         ) from error
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _write(file: BinaryIO, inventory: Inventory, described: Described) -> None:
@@ -256,6 +247,12 @@ def read(path: Path) -> Plan:
     except OSError as error:
         raise UsageError(f"{path}: the plan cannot be read: {error.strerror}") from error
     try:
+        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):
+            # Nor could its journal stand beside it. Of a directory the system says it as well.
+            raise UsageError(  # noqa: TRY301 - what was opened is closed as for every other error
+                f"{path}: is no regular file, and a plan is read more than once", hint="save it to a file first"
+            )
         return _read(path, descriptor)
     except OSError as error:
         os.close(descriptor)

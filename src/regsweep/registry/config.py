@@ -30,37 +30,45 @@ class Storage:
     """The registry that this one is a pull-through cache of."""
 
 
-def parse_config(text: str, environment: Mapping[str, str]) -> Storage:
+def parse_config(text: str, environment: Mapping[str, str], *, name: str = "config.yml") -> Storage:
     """Read a config.yml, overridden by the `REGISTRY_...` variables of an environment as the registry does it.
+
+    Args:
+        text: what the file holds.
+        environment: the variables.
+        name: what errors call the file.
 
     Raises:
         UsageError: it is no such configuration; the message names the field.
     """
     if len(text) > _MOST_BYTES:
-        raise UsageError("config.yml: is larger than any configuration is")
-    document = _mapping(_load(text, "config.yml"), "config.yml")
+        raise UsageError(f"{name}: is larger than any configuration is")
+    document = _mapping(_load(text, name), name)
     if str(document.get("version")) != "0.1":
-        raise UsageError(f"config.yml: version is {document.get('version')!r}, and only 0.1 is known")
-    for name in sorted(environment):
-        first, *parts = name.split("_")
+        raise UsageError(
+            f"{name}: version is {document.get('version')!r}, and only 0.1 is known",
+            hint="give the registry's own configuration, which begins with: version: 0.1",
+        )
+    for variable in sorted(environment):
+        first, *parts = variable.split("_")
         path = [part.lower() for part in parts]
         if first == _PREFIX and path and path[0] in _SECTIONS:
-            _override(document, path, _load(environment[name], name), name)
+            _override(document, path, _load(environment[variable], variable), variable)
     storage = document.get("storage")
     if isinstance(storage, str):
         storage = {storage: {}}
-    storage = _mapping(storage, "config.yml: storage")
+    storage = _mapping(storage, f"{name}: storage")
     drivers = sorted(str(key) for key in storage if key not in _NOT_DRIVERS)
     if len(drivers) != 1:
         raise UsageError(
-            f"config.yml: storage names {' and '.join(drivers) or 'no driver'}, and not one driver",
+            f"{name}: storage names {' and '.join(drivers) or 'no driver'}, and not one driver",
             hint="it wants one of filesystem, s3, gcs, azure below storage:",
         )
-    proxy = _mapping(document.get("proxy") or {}, "config.yml: proxy")
+    proxy = _mapping(document.get("proxy") or {}, f"{name}: proxy")
     remote = proxy.get("remoteurl")
     return Storage(
         driver=drivers[0],
-        parameters=_mapping(storage[drivers[0]] or {}, f"config.yml: storage.{drivers[0]}"),
+        parameters=_mapping(storage[drivers[0]] or {}, f"{name}: storage.{drivers[0]}"),
         proxy_remote=str(remote) if remote else None,
     )
 

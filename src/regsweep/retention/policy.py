@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from regsweep.errors import UsageError
-from regsweep.inventory.database import signals_held_back
+from regsweep.inventory.signals import signals_held_back
 from regsweep.registry.layout import printable
 from regsweep.retention.ages import parse_sum, write_age
 from regsweep.retention.globs import as_regex
