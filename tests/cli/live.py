@@ -21,7 +21,8 @@ from tests.command import REGSWEEP, Finished, environment
 _PATIENCE: Final = 60.0
 
 _HELD: Final = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who runs the tests may have begun them with nohup
 from regsweep.cli.main import main
 reached, released = int(sys.argv.pop(1)), int(sys.argv.pop(1))
 def hold():

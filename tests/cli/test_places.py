@@ -150,8 +150,12 @@ import regsweep.cli.main
 """
 
 
-@pytest.mark.parametrize("code", [STARTING, IMPORTING])
-def test_who_interrupts_the_start_sees_a_line_and_no_traceback(tmp_path: Path, code: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [(STARTING, "interrupted; nothing was deleted"), (IMPORTING, "interrupted")],
+    ids=["start", "import"],
+)
+def test_who_interrupts_the_start_sees_a_line_and_no_traceback(tmp_path: Path, code: str, line: str) -> None:
     done = run(sys.executable, "-c", code, "plan", small(tmp_path / "registry").root, cwd=tmp_path)
-    assert done.lines == ["regsweep: interrupted; nothing was deleted"]
+    assert done.lines == [f"regsweep: {line}"]
     assert done.code != 0

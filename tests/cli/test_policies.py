@@ -191,8 +191,8 @@ def test_what_explain_says_is_what_plan_does(cwd: Path) -> None:
     ("arguments", "told"),
     [
         (["registry", "team/app:v9", "--keep-last", "1"], "team/app:v9: there is no such tag"),
-        (["registry", "nobody:v1", "--keep-last", "1"], "nobody:v1: there is no such tag"),
-        (["registry", "team/*:v1", "--keep-last", "1"], "team/*:v1: there is no such tag"),
+        (["registry", "nobody:v1", "--keep-last", "1"], "nobody: there is no such repository"),
+        (["registry", "team/*:v1", "--keep-last", "1"], "team/*: there is no such repository"),
         (["registry", "team/app", "--keep-last", "1"], "team/app: is no tag"),
         (["registry", f"team/app@{GONE}", "--keep-last", "1"], f"team/app@{GONE}: is no tag"),
         (["registry", "team/app:v 1", "--keep-last", "1"], "team/app:v 1: is no name that a registry takes"),

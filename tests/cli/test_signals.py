@@ -150,8 +150,7 @@ def test_a_stop_while_a_run_resumes_tells_what_earlier_runs_have_done(it: Planne
 
 def test_a_run_that_nohup_began_goes_on_without_its_terminal(it: Planned) -> None:
     keys, doomed = it.tree.keys(), listed(it)
-    ignoring = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{DELETING}"
-    with Held(ignoring, "apply", it.plan, "--registry-stopped", cwd=it.cwd) as running:
+    with Held(DELETING.replace("SIG_DFL", "SIG_IGN"), "apply", it.plan, "--registry-stopped", cwd=it.cwd) as running:
         running.wait_until_held()
         running.send(signal.SIGHUP, group=True)
         running.release_for_good()

@@ -11,7 +11,7 @@ gc.set_threshold(200_000, 50, 100)
 
 def _unhandled(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
-        sys.stderr.write("regsweep: interrupted; nothing was deleted\n")
+        sys.stderr.write("regsweep: interrupted\n")
     else:
         sys.__excepthook__(kind, error, traceback)
 

@@ -41,7 +41,7 @@ def explain(trial: Trial, policy: Policy, name: Name) -> str:
     """Tell whether a tag is kept, and why.
 
     Raises:
-        UsageError: there is no such tag.
+        UsageError: there is no such tag, or no such repository.
         RegsweepError: see planning.py.
     """
     now = datetime.now(UTC)
@@ -115,6 +115,10 @@ def _explained(inventory: Inventory, policy: Policy, name: Name, now: datetime) 
         for (problem,) in damaged:
             lines = [f"{printable(str(name))} is kept", f"  its link is damaged: {printable(str(problem))}", _FROZEN]
             return "\n".join(lines)
+        if not list(inventory.rows("FROM repositories WHERE name = $name", {"name": name.repository})):
+            raise UsageError(
+                f"{printable(name.repository)}: there is no such repository", hint="regsweep ls lists them"
+            )
         raise UsageError(f"{printable(str(name))}: there is no such tag", hint="regsweep ls lists the tags")
     repository, digest, rule, pushed, created, frozen, gone, served = tags[0]
     lines = [f"{printable(str(name))} {'goes' if gone else 'is kept'}", f"  stands at  {digest}"]
