@@ -134,6 +134,16 @@ def run(*command: str | Path, cwd: Path) -> Finished:
     return Finished(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
+def on_a_full_disk(most: int) -> str:
+    """Code that runs a command line which can write no file of more bytes than so many: semaphores are files of 32."""
+    return f"""
+import resource
+from regsweep.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))
+main()
+"""
+
+
 @contextmanager
 def closed(path: Path) -> Iterator[None]:
     """Take every permission from a file or directory, for a while."""

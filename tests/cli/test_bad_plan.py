@@ -10,19 +10,13 @@ from pathlib import Path
 import pytest
 
 from fixtures.images import image
-from tests.cli.scene import OLD, ORPHAN, Planned, closed, rewritten, run, the_error, without_privilege
+from tests.cli.scene import OLD, ORPHAN, Planned, closed, on_a_full_disk, rewritten, run, the_error, without_privilege
 from tests.command import Finished, regsweep
 from tests.trees import Tree, blob_key
 
 # The last blob that goes: what is wrong with it must be known before the first link has gone.
 DOOMED = max(map(blob_key, [f"sha256:{sha256(ORPHAN).hexdigest()}", OLD.digest, *(blob.digest for blob in OLD.blobs)]))
 KEY = f'"key":"{DOOMED}"'.encode()
-FULL = """
-import resource
-from regsweep.cli.main import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64))  # a byte more is as on a full disk; semaphores are files of 32
-main()
-"""
 OUTSIDE = "../../../../outside"
 
 
@@ -225,7 +219,7 @@ def test_a_journal_that_cannot_be_opened_is_refused(untouched: Planned, tmp_path
 def test_a_journal_that_cannot_be_written_stops_the_run_before_anything_is_deleted(
     untouched: Planned, tmp_path: Path
 ) -> None:
-    done = run(sys.executable, "-c", FULL, "apply", untouched.plan, "--registry-stopped", cwd=tmp_path)
+    done = run(sys.executable, "-c", on_a_full_disk(64), "apply", untouched.plan, "--registry-stopped", cwd=tmp_path)
     error = the_error(done, 4)
     assert f"{untouched.journal}: the journal cannot be written" in error
     assert "run the same command again" in error

@@ -7,25 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.scene import Planned, copied, names, planned, run, small, the_error
+from tests.cli.scene import Planned, names, on_a_full_disk, run, small, the_error
 from tests.command import REGSWEEP, python, regsweep
-
-FULL_DISK = """
-import resource
-from regsweep.cli.main import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (BYTES, BYTES))  # a byte more is as on a full disk
-main()
-"""
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Planned:
-    return planned(tmp_path_factory.mktemp("template"), "-m")
-
-
-@pytest.fixture
-def it(template: Planned, tmp_path: Path) -> Planned:
-    return copied(template, tmp_path)
 
 
 def out_of_place(folder: Path, kind: str) -> Path:
@@ -114,8 +97,9 @@ def test_check_offers_the_formats_that_it_has(tmp_path: Path, form: str) -> None
 @pytest.mark.parametrize("limit", [1_000, 30_000, 600_000])
 def test_an_inventory_that_does_not_fit_on_its_disk_is_named_and_leaves_nothing(it: Planned, limit: int) -> None:
     place = it.cwd / "kept.db"
-    code = FULL_DISK.replace("BYTES", str(limit))
-    done = python(code, "plan", it.tree.root, "-o", "new.plan", "--no-cache", "--inventory", place, cwd=it.cwd)
+    done = python(
+        on_a_full_disk(limit), "plan", it.tree.root, "-o", "new.plan", "--no-cache", "--inventory", place, cwd=it.cwd
+    )
     error = the_error(done, 2 if limit == 1_000 else 1)
     assert str(place) in error
     assert "File too large" in error

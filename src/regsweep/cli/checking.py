@@ -1,6 +1,5 @@
 """Look for damage: the part of `check` that touches the storage."""
 
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -38,7 +37,6 @@ def check(  # noqa: PLR0913 - one parameter for each thing that the command is t
     document = _check(open_source(source), progress, deep=deep, memory=memory, cache=cache)
     result(as_json(document) if form is DocumentFormat.JSON else as_text(document))
     if damage := document.damage:
-        sys.stdout.flush()
         raise DamagedError(
             f"{document.store}: {counted(len(damage), 'finding')} of damage, for which "
             f"{counted(document.totals.damaged_images, 'image')} cannot be pulled whole"

@@ -252,7 +252,6 @@ class _Run:
         if refused:
             raise refused
         if (going or options.removal) and (self.form is o.Format.TEXT if self.dry_run else self.ask):
-            sys.stdout.flush()
             sys.stderr.write(_what_goes(report, going, options))
         if self.dry_run or report.plan is None:
             return

@@ -2,7 +2,6 @@
 
 import difflib
 import shutil
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -66,7 +65,6 @@ def show(source: Source, asked: Wanted, form: TableFormat, progress: Progress, *
             if text := as_text(document, width=width or None):
                 result(text)
     if not any(one.images if asked.images else True for one in document.repositories):
-        sys.stdout.flush()
         message(_nothing(asked))
 
 

@@ -9,6 +9,7 @@ from regsweep.cli import choices
 from regsweep.cli import options as o
 from regsweep.cli.streams import message
 from regsweep.errors import RegsweepError, UsageError
+from regsweep.plan import place
 
 if TYPE_CHECKING:
     # Whatever a command needs beyond its options is imported when it runs; see main.py.
@@ -117,8 +118,6 @@ def _check_place(html: Path, form: o.Format) -> None:
     """
     if form is not o.Format.TEXT:
         raise UsageError("--html and --format contradict each other", hint="give one of them")
-    from regsweep.plan import place  # noqa: PLC0415 - see main.py
-
     place.check(html, what="page", option="--html", beginning=b"<!DOCTYPE html>")
 
 
@@ -133,8 +132,7 @@ def _show(report: "Report", form: o.Format, html: Path | None) -> None:
 
         planning.show(report, form)
         return
-    from regsweep.plan import place  # noqa: PLC0415 - see main.py
-    from regsweep.report.html import as_html  # noqa: PLC0415 - as above
+    from regsweep.report.html import as_html  # noqa: PLC0415 - see main.py
 
     page = as_html(report).encode()
     try:

@@ -15,6 +15,8 @@ _COLOURS: Final = {"error": Colour.BAD, "warning": Colour.ODD}
 def result(text: str) -> None:
     """Write what the user asked for, without its colours unless a terminal is to show them.
 
+    At once: what is said on standard error afterwards stands behind it.
+
     Raises:
         BrokenPipeError: whoever reads it has seen enough.
         RegsweepError: it cannot be written.
@@ -62,7 +64,6 @@ def confirm(question: str) -> None:
     Raises:
         RegsweepError: it is anything else.
     """
-    sys.stdout.flush()
     sys.stderr.write(f"regsweep: {question} [y/N] ")
     sys.stderr.flush()
     try:
